@@ -1,0 +1,1 @@
+"""What the papers do, as pure functions: `make_x(config)` gives init, step and measure."""

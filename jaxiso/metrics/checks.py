@@ -10,8 +10,8 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 from jax.core import Tracer
-from jax.typing import ArrayLike
 from jaxtyping import Array, Float
+from numpy.typing import ArrayLike
 
 
 def as_points(points: ArrayLike, *, least: int = 1) -> Float[Array, "n d"]:
@@ -27,7 +27,7 @@ def as_points(points: ArrayLike, *, least: int = 1) -> Float[Array, "n d"]:
 
     Raises:
         ValueError: not a 2-d array of real numbers, fewer than `least` points, no features, or a
-            NaN or infinite value.
+            NaN or infinite value, or values in double precision outside of float32's range.
     """
     if not isinstance(points, jax.Array):
         points = np.asarray(points)
@@ -47,8 +47,7 @@ def as_points(points: ArrayLike, *, least: int = 1) -> Float[Array, "n d"]:
         return _at_least_float32(points)
     _check_finite(points)
     if isinstance(points, np.ndarray) and points.dtype != np.float32:
-        points = points.astype(np.float64)
-        points = points - points.mean(axis=0)
+        points = _centred(points.astype(np.float64))
     return _at_least_float32(points)
 
 
@@ -60,14 +59,36 @@ def _at_least_float32(points: np.ndarray | Array) -> Float[Array, "n d"]:
 
 
 def _check_finite(points: jax.Array | np.ndarray) -> None:
-    # The sum of finite numbers is almost always finite: one cheap pass decides the usual case.
-    xp = np if isinstance(points, np.ndarray) else jnp
-    if not jnp.issubdtype(points.dtype, jnp.floating) or bool(xp.isfinite(points).all()):
+    if not jnp.issubdtype(points.dtype, jnp.floating) or all_finite(points):
         return
-    row, column = (int(i) for i in np.argwhere(~np.isfinite(np.asarray(points)))[0])
+    points = np.asarray(points)
+    row, column = (int(i) for i in np.argwhere(~np.isfinite(points))[0])
     raise ValueError(
         f"Input contains NaN or infinity: points[{row}, {column}] is {points[row, column]}."
     )
+
+
+def all_finite(values: jax.Array | np.ndarray) -> bool:
+    """Whether concrete values are finite, also where `jit` is tracing a function around them."""
+    if isinstance(values, np.ndarray):
+        return bool(np.isfinite(values).all())
+    with jax.ensure_compile_time_eval():
+        return bool(jnp.isfinite(values).all())
+
+
+def _centred(points: np.ndarray) -> np.ndarray:
+    with np.errstate(over="ignore", invalid="ignore"):
+        # From the first point on, so that points in one place become zeros, not rounding errors.
+        points = points - points[0]
+        points = points - points.mean(axis=0)
+    size = float(np.abs(points).max())
+    least, most = float(np.finfo(np.float32).tiny), float(np.finfo(np.float32).max)
+    if size != 0 and not least <= size <= most and not jax.config.read("jax_enable_x64"):
+        raise ValueError(
+            f"Input contains values outside of float32's range: the largest, relative to the mean, "
+            f"is {size:g}; allowed are {least:g} to {most:g}. Rescale the points."
+        )
+    return points
 
 
 def as_codes(labels: ArrayLike, n_points: int) -> tuple[np.ndarray, int]:

@@ -27,7 +27,8 @@ from jaxtyping import Array, Float, Int
 
 HIGHEST = jax.lax.Precision.HIGHEST
 
-# A squared distance of fewer rounding errors than this of the norms it was taken from is zero.
+# A squared distance of fewer rounding errors than this of the points' squared distances to their
+# own centroids is zero.
 ROUNDING = 4
 
 CPU_TILES = (128, 256, 384, 512, 768)
@@ -81,9 +82,9 @@ def any_tile_shape(n: int, k: int, *, tile: int | None = None) -> TileShape:
     """Tiles that hold n points of k clusters whatever the sizes of the clusters are.
 
     For labels that change inside a compiled program, as when every update measures a new sample.
+    A tile may start with the first label and end with the last where those between are empty.
     """
-    tile = tile or tile_size(n)
-    return TileShape(tile, min(tile, k))
+    return TileShape(tile or tile_size(n), k)
 
 
 def tile_size(n: int) -> int:
@@ -175,7 +176,7 @@ def _backward(saved, cotangent):
     y, own = tiled.by_point(tiled.y), tiled.by_point(tiled.labels[:, :, None])[:, 0]
     k = len(plan.counts)
     others = jnp.where(own[:, None] == jnp.arange(k)[None, :], 0, weights)
-    centroids = tiled.centroids
+    centroids = tiled.centroids - jnp.mean(tiled.centroids, axis=0, keepdims=True)
     apart = others.sum(1, keepdims=True) * centroids[own] - _dot(others, centroids)
     return weights.sum(1, keepdims=True) * y - pulled + apart, None
 
@@ -190,12 +191,12 @@ class _Tiled(NamedTuple):
     y: Float[Array, "t tile d"]
     labels: Int[Array, "t tile"]
     centroids: Float[Array, "k d"]
+    lengths: Float[Array, "t tile"]
     norms: Float[Array, "t tile k_and_width"]
 
     @classmethod
     def of(cls, points: Array, plan: TilePlan) -> _Tiled:
         plan = plan._replace(onehot=plan.onehot.astype(points.dtype))
-        points = points - jnp.mean(points, axis=0, keepdims=True)
         x = jnp.pad(points, ((0, 1), (0, 0)))[plan.order]
         k, width = plan.counts.shape[0], plan.onehot.shape[2]
         totals = jnp.einsum("tpw,tpd->twd", plan.onehot, x, precision=HIGHEST)
@@ -205,8 +206,12 @@ class _Tiled(NamedTuple):
         centroids = centroids / jnp.maximum(plan.counts, 1).astype(x.dtype)[:, None]
         labels = plan.first[:, None] + jnp.argmax(plan.onehot, axis=2).astype(jnp.int32)
         real = plan.onehot.sum(2)[:, :, None]
+        # Exact where a cluster is tight, however far out; a common mean taken off before would
+        # round every point.
         y = (x - centroids[labels]) * real
-        return cls(plan, y, labels, centroids, _norms(y, labels, centroids, width))
+        lengths = jnp.sum(y**2, axis=2)
+        norms = _norms(y, labels, centroids, lengths, width)
+        return cls(plan, y, labels, centroids, lengths, norms)
 
     def zeros(self) -> Array:
         return jnp.zeros_like(self.norms)
@@ -215,8 +220,10 @@ class _Tiled(NamedTuple):
         """Squared distances between the points of tiles a and b."""
         norms = self.spread(self.norms, a, b) + self.spread(self.norms, b, a).T
         squares = norms - 2 * _dot(self.y[a], self.y[b].T)
+        # Not relative to `norms`, which are near zero or below where clusters meet.
+        own = self.lengths[a][:, None] + self.lengths[b][None, :]
         smallest = ROUNDING * float(jnp.finfo(squares.dtype).eps)
-        squares = jnp.where(squares > smallest * norms, squares, 0)
+        squares = jnp.where(squares > smallest * own, squares, 0)
         if not different:
             squares = jnp.where(jnp.eye(squares.shape[0], dtype=bool), 0, squares)
         return squares
@@ -245,16 +252,21 @@ class _Tiled(NamedTuple):
         return rows[:, : self.plan.counts.shape[0]] if table.shape == self.norms.shape else rows
 
 
-def _norms(y: Array, labels: Array, centroids: Array, width: int) -> Array:
+def _norms(y: Array, labels: Array, centroids: Array, lengths: Array, width: int) -> Array:
     """What a point adds to its squared distance to any point of each cluster.
 
     With x_i = y_i + c_p and x_j = y_j + c_q, ‖x_i - x_j‖² = u_i(q) + u_j(p) - 2·y_i·y_j, where
-    u_i(q) = ‖y_i‖² + 2·y_i·(c_p - c_q) + ‖c_p - c_q‖²/2.
+    u_i(q) = ‖y_i‖² + 2·y_i·(c_p - c_q) + ‖c_p - c_q‖²/2. Centroids are subtracted before they are
+    multiplied: those of clusters that all but touch have most of their digits in common.
     """
-    between = jax.vmap(lambda c: jnp.sum((centroids - c[None, :]) ** 2, axis=1))(centroids)
-    along = jnp.einsum("tpd,kd->tpk", y, centroids, precision=HIGHEST)
-    own = jnp.take_along_axis(along, labels[:, :, None], axis=2)
-    norms = jnp.sum(y**2, axis=2, keepdims=True) + 2 * (own - along) + between[labels] / 2
+
+    own = centroids[labels]
+
+    def towards(c):
+        apart = own - c[None, None, :]
+        return jnp.sum((2 * y + apart / 2) * apart, axis=2)
+
+    norms = lengths[:, :, None] + jnp.moveaxis(jax.lax.map(towards, centroids), 0, 2)
     return jnp.pad(norms, ((0, 0), (0, 0), (0, width)))
 
 

@@ -12,8 +12,8 @@ from functools import partial
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jax.typing import ArrayLike
 from jaxtyping import Array, Float, Int
+from numpy.typing import ArrayLike
 
 from jaxiso.metrics.checks import as_codes, as_points
 from jaxiso.metrics.pairwise import TilePlan, TileShape, distance_sums, plan_tiles, tile_shape
@@ -72,10 +72,18 @@ def silhouette_of_tiles(
         codes: the labels that `plan` was made from, 0 to K - 1.
         plan: as from `plan_tiles`; clusters may be empty, as in a random sample.
     """
-    # Scores ignore scale; unit size keeps squared distances inside the range of float32.
-    size = jax.lax.stop_gradient(jnp.max(jnp.abs(points - jnp.mean(points, 0, keepdims=True))))
-    sums = distance_sums(points / jnp.where(size > 0, size, 1), plan)
+    sums = distance_sums(points * _unit_scale(points), plan)
     return _scores(sums, codes, plan.counts)
+
+
+def _unit_scale(points: Float[Array, "n d"]) -> Float[Array, ""]:
+    """A power of two that brings points to about unit size.
+
+    It keeps squared distances inside the range of float32; scores ignore it, and it rounds nothing.
+    """
+    size = jnp.max(jnp.abs(points - jnp.mean(points, axis=0, keepdims=True)))
+    exponent = jnp.clip(-jnp.frexp(size)[1], -126, 126)
+    return jax.lax.stop_gradient(jnp.ldexp(jnp.ones((), points.dtype), exponent))
 
 
 def _scores(

@@ -1,0 +1,73 @@
+"""Figures of a run directory, as PNG and PDF."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from jaxiso.experiments.trajectory import by_step, log_normalised
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+
+def figure_across_training(metrics: Mapping[str, Sequence[float]], title: str) -> Figure:
+    """Paper A, Figure 2: silhouette, and log-normalised IsoScore, against the number of updates.
+
+    Args:
+        metrics: the metrics table, see `jaxiso.runs`.
+        title: named above the panels.
+    """
+    from matplotlib.figure import Figure
+
+    steps, values = by_step(metrics)
+    figure = Figure(figsize=(9, 3.4), layout="constrained")
+    axes = figure.subplots(1, 2)
+    panels = (
+        ("Silhouette", values["silhouette"]),
+        ("Log-normalised IsoScore", log_normalised(values["isoscore"])),
+    )
+    for ax, (label, value) in zip(axes, panels, strict=True):
+        ax.plot(steps, value.mean(axis=1), color="C0", label=f"mean of {value.shape[1]} seed(s)")
+        if value.shape[1] > 1:
+            low, high = value.min(axis=1), value.max(axis=1)
+            ax.fill_between(steps, low, high, color="C0", alpha=0.25, lw=0, label="range of seeds")
+        ax.set(xlabel="Updates", ylabel=label, title=f"{label} across training")
+        ax.grid(alpha=0.3)
+    axes[0].legend(loc="lower right")
+    figure.suptitle(title)
+    return figure
+
+
+def figure_relationship(metrics: Mapping[str, Sequence[float]], title: str) -> Figure:
+    """Paper A, Figure 3: silhouette against IsoScore, both averaged over seeds.
+
+    Args:
+        metrics: the metrics table, see `jaxiso.runs`.
+        title: named above the figure.
+    """
+    from matplotlib.figure import Figure
+
+    steps, values = by_step(metrics)
+    isoscore, silhouette = (values[name].mean(axis=1) for name in ("isoscore", "silhouette"))
+    figure = Figure(figsize=(4.6, 3.6), layout="constrained")
+    ax = figure.subplots()
+    ax.plot(isoscore, silhouette, color="0.7", lw=1, zorder=1)
+    points = ax.scatter(isoscore, silhouette, c=steps, s=8, cmap="viridis", zorder=2)
+    figure.colorbar(points, label="Updates")
+    ax.set(xlabel="IsoScore", ylabel="Silhouette", title=title)
+    ax.grid(alpha=0.3)
+    return figure
+
+
+def save_figure(figure: Figure, path: Path) -> list[Path]:
+    """Writes a figure as PNG and PDF; `path` has no suffix. Returns both paths."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    saved = []
+    for suffix, metadata in ((".png", None), (".pdf", {"CreationDate": None})):
+        file = path.with_name(path.name + suffix)
+        part = path.with_name(f".{path.name}{suffix}.part")
+        figure.savefig(part, format=suffix[1:], dpi=150, metadata=metadata)
+        saved.append(part.replace(file))
+    return saved

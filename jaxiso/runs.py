@@ -1,0 +1,267 @@
+"""A run directory: what was asked, what was measured, and checkpoints to go on from.
+
+    config.json      what determines the numbers, and the versions and device they came from
+    metrics.parquet  one row a seed and step, sorted by step, then seed
+    result.json      the summary, written last: a run that has one is finished
+    checkpoints/     Orbax checkpoints of the states of all seeds
+    figures/         PNG and PDF
+
+Nothing in it is ever half written: files are replaced in one step, and Orbax renames a checkpoint
+into place when it is complete. Metrics are written before the checkpoint of the same step, so
+whatever checkpoint is found, the metrics up to its step are there; later rows are dropped and
+measured again, to the same bits.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from types import TracebackType
+from typing import Any, TypeVar
+
+from filelock import FileLock, Timeout
+
+from jaxiso import console
+from jaxiso.errors import InputError
+
+CONFIG, METRICS, RESULT = "config.json", "metrics.parquet", "result.json"
+
+State = TypeVar("State")
+
+
+def write_atomically(path: Path, content: bytes) -> None:
+    """Replaces a file in one step: a reader, or a crash, finds the old content or the new."""
+    part = path.with_name(f".{path.name}.part")
+    with part.open("wb") as file:
+        file.write(content)
+        file.flush()
+        os.fsync(file.fileno())
+    part.replace(path)
+
+
+def write_json(path: Path, content: object) -> None:
+    """Writes indented JSON atomically."""
+    text = json.dumps(content, indent=2, ensure_ascii=False, allow_nan=False)
+    write_atomically(path, f"{text}\n".encode())
+
+
+def read_json(path: Path) -> dict[str, Any]:
+    """Reads a JSON object.
+
+    Raises:
+        InputError: the file is not there, or does not hold a JSON object.
+    """
+    try:
+        content = json.loads(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise InputError(f"{path}: cannot be read ({error.strerror})") from None
+    except ValueError as error:
+        raise InputError(f"{path}: not JSON ({error}); is it a run directory of jaxiso?") from None
+    if not isinstance(content, dict):
+        raise InputError(f"{path}: holds no JSON object; is it a run directory of jaxiso?")
+    return content
+
+
+class Run:
+    """A run directory that this process writes, and no other at the same time.
+
+    Args:
+        directory: made where it does not exist.
+        config: what determines the numbers, as plain JSON values.
+        origin: versions and device: recorded, but a run goes on when they differ (with a note).
+        overwrite: delete what an earlier run left in the directory.
+        quiet: no notes.
+
+    Raises:
+        InputError: the directory holds a run with another config, something that is no run, or is
+            in use by another process.
+    """
+
+    def __init__(
+        self,
+        directory: Path,
+        config: dict[str, Any],
+        *,
+        origin: dict[str, Any],
+        overwrite: bool = False,
+        quiet: bool = False,
+    ) -> None:
+        self.directory, self._quiet = directory, quiet
+        if directory.exists() and not directory.is_dir():
+            raise InputError(f"--out {directory}: is a file; give a directory")
+        try:
+            directory.mkdir(parents=True, exist_ok=True)
+            self._lock = FileLock(directory / ".lock", timeout=0)
+            self._lock.acquire()  # the system frees it when the process dies, however it dies
+        except Timeout:
+            raise InputError(
+                f"{directory}: another process is writing this run; wait for it, or give another "
+                "--out"
+            ) from None
+        except OSError as error:
+            raise InputError(f"--out {directory}: cannot be written ({error.strerror})") from None
+        if overwrite:
+            self._clear()
+        self._adopt(config, origin)
+
+    def __enter__(self) -> Run:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self._lock.release()
+
+    def _clear(self) -> None:
+        """Deletes the files of a run, config last, and nothing else."""
+        shutil.rmtree(self.directory / "checkpoints", ignore_errors=True)
+        shutil.rmtree(self.directory / "figures", ignore_errors=True)
+        for name in (RESULT, METRICS, "final.npz", CONFIG):
+            (self.directory / name).unlink(missing_ok=True)
+
+    def _adopt(self, config: dict[str, Any], origin: dict[str, Any]) -> None:
+        path = self.directory / CONFIG
+        if not path.exists():
+            found = sorted(p.name for p in self.directory.iterdir() if not p.name.startswith("."))
+            if found:
+                raise InputError(
+                    f"{self.directory}: has files ({', '.join(found[:3])}) but no {CONFIG}, so it "
+                    "is no run directory; give another --out"
+                )
+            write_json(path, {"config": config, "origin": origin})
+            return
+        stored = read_json(path)
+        old, new = stored.get("config", {}), json.loads(json.dumps(config))
+        changes = _differences(old, new)
+        if changes:
+            raise InputError(
+                f"{self.directory}: holds a run with another configuration:\n"
+                + "\n".join(f"  {line}" for line in changes)
+                + "\nGive another --out, or --overwrite to delete that run and start anew."
+            )
+        for line in _differences(stored.get("origin", {}), json.loads(json.dumps(origin))):
+            if not self.finished:
+                console.note(f"note: the run was started elsewhere: {line}", quiet=self._quiet)
+
+    @property
+    def finished(self) -> bool:
+        """Whether the run has its result."""
+        return (self.directory / RESULT).exists()
+
+    @property
+    def result(self) -> dict[str, Any]:
+        """The summary of a finished run."""
+        return read_json(self.directory / RESULT)
+
+    def restore(self, template: State) -> tuple[int, State, dict[str, list[float]]] | None:
+        """The latest checkpoint, and the metrics up to its step; None where there is none.
+
+        Args:
+            template: a state of the same structure, shapes and types.
+
+        Raises:
+            InputError: the metrics are damaged. A damaged checkpoint is noted and left out.
+        """
+        with self._checkpoints() as manager:
+            found = self._latest(manager, template)
+        if found is None:
+            return None
+        step, state = found
+        metrics = read_metrics(self.directory)
+        keep = [i for i, s in enumerate(metrics["step"]) if s <= step]
+        return step, state, {name: [column[i] for i in keep] for name, column in metrics.items()}
+
+    def _latest(self, manager: Any, template: State) -> tuple[int, State] | None:
+        import orbax.checkpoint as ocp
+
+        for step in sorted(manager.all_steps(), reverse=True):
+            try:
+                target = ocp.args.StandardRestore(_abstract(template))
+                return step, manager.restore(step, args=target)
+            except Exception as error:  # orbax raises many kinds, and none is worth a traceback
+                console.note(
+                    f"{self.directory}/checkpoints/{step} is damaged and left out "
+                    f"({type(error).__name__}: {str(error).splitlines()[0][:120]})",
+                )
+                manager.delete(step)
+        return None
+
+    def save(self, step: int, state: Any, metrics: Mapping[str, Sequence[float]]) -> None:
+        """Writes the metrics so far, then a checkpoint that replaces the one before."""
+        import orbax.checkpoint as ocp
+
+        self.write_metrics(metrics)
+        with self._checkpoints() as manager:
+            if step not in manager.all_steps():  # a run may end on a step it was resumed from
+                manager.save(step, args=ocp.args.StandardSave(state))
+
+    def write_metrics(self, metrics: Mapping[str, Sequence[float]]) -> None:
+        """Replaces metrics.parquet."""
+        import io
+
+        import pyarrow as pa
+        import pyarrow.parquet as pq
+
+        buffer = io.BytesIO()
+        kinds = {"seed": pa.int32(), "step": pa.int32()}
+        columns = {
+            name: pa.array(values, type=kinds.get(name, pa.float32()))
+            for name, values in metrics.items()
+        }
+        pq.write_table(pa.table(columns), buffer, compression="zstd")
+        write_atomically(self.directory / METRICS, buffer.getvalue())
+
+    def finish(self, result: dict[str, Any]) -> None:
+        """Writes result.json, which makes the run a finished one."""
+        write_json(self.directory / RESULT, result)
+
+    def _checkpoints(self):
+        import orbax.checkpoint as ocp
+
+        return ocp.CheckpointManager(
+            (self.directory / "checkpoints").absolute(),
+            options=ocp.CheckpointManagerOptions(
+                # Two, so that a damaged one leaves another to go on from.
+                max_to_keep=2,
+                enable_async_checkpointing=False,
+            ),
+        )
+
+
+def read_metrics(directory: Path) -> dict[str, list[float]]:
+    """The metrics table of a run directory, as columns.
+
+    Raises:
+        InputError: there is none, or it is damaged.
+    """
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    path = directory / METRICS
+    try:
+        return pq.read_table(path).to_pydict()
+    except (OSError, pa.ArrowException) as error:
+        raise InputError(
+            f"{path}: cannot be read ({str(error).splitlines()[0]}); is {directory} a run "
+            "directory? --overwrite starts the run anew"
+        ) from None
+
+
+def _abstract(template: Any) -> Any:
+    import jax
+
+    return jax.tree.map(lambda x: jax.ShapeDtypeStruct(x.shape, x.dtype), template)
+
+
+def _differences(old: dict[str, Any], new: dict[str, Any]) -> list[str]:
+    return [
+        f"{name}: there {old.get(name, 'absent')!r}, now {new.get(name, 'absent')!r}"
+        for name in sorted(old.keys() | new.keys())
+        if old.get(name) != new.get(name)
+    ]
