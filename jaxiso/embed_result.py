@@ -9,12 +9,19 @@ from typing import TYPE_CHECKING, Any
 
 from jaxiso.console import duration
 from jaxiso.experiments.papers import EMBED_TARGETS, EmbedTarget
-from jaxiso.runs import CONFIG, METRICS, RESULT, read_json, write_atomically
+from jaxiso.runs import (
+    CHECKPOINTS,
+    CONFIG,
+    FIGURES,
+    FINAL,
+    METRICS,
+    RESULT,
+    read_json,
+    write_atomically,
+)
 
 if TYPE_CHECKING:
     from jaxiso.runs import Run
-
-FINAL = "final.npz"
 
 
 def write_result(
@@ -34,7 +41,7 @@ def write_result(
     write_final(run.directory / FINAL, params)
     config = read_json(run.directory / CONFIG)["config"]
     title = ", ".join(str(config[name]) for name in ("task", "encoder") if config[name])
-    folder = run.directory / "figures"
+    folder = run.directory / FIGURES
     figures.save_figure(
         figures.figure_across_training(metrics, title), folder / "figure2_across_training"
     )
@@ -130,7 +137,8 @@ def print_result(directory: Path, result: Mapping[str, Any]) -> None:
     for line in result["not_as_in_the_paper"]:
         out.print(f"Not as in the paper: {line}")
     out.print(f"Time: {duration(result['seconds'])}")
-    out.print(f"Files: {directory}: {CONFIG}, {METRICS}, {RESULT}, {FINAL}, figures/, checkpoints/")
+    files = ", ".join((CONFIG, METRICS, RESULT, FINAL, f"{FIGURES}/", f"{CHECKPOINTS}/"))
+    out.print(f"Files in {directory}: {files}")
 
 
 def _rows(result: Mapping[str, Any]) -> list[tuple[str, str, str, str]]:

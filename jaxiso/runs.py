@@ -3,6 +3,7 @@
     config.json      what determines the numbers, and the versions and device they came from
     metrics.parquet  one row a seed and step, sorted by step, then seed
     result.json      the summary, written last: a run that has one is finished
+    final.npz        what was trained, at the end
     checkpoints/     Orbax checkpoints of the states of all seeds
     figures/         PNG and PDF
 
@@ -28,6 +29,7 @@ from jaxiso import console
 from jaxiso.errors import InputError
 
 CONFIG, METRICS, RESULT = "config.json", "metrics.parquet", "result.json"
+FINAL, CHECKPOINTS, FIGURES = "final.npz", "checkpoints", "figures"
 
 State = TypeVar("State")
 
@@ -103,9 +105,7 @@ class Run:
             ) from None
         except OSError as error:
             raise InputError(f"--out {directory}: cannot be written ({error.strerror})") from None
-        if overwrite:
-            self._clear()
-        self._adopt(config, origin)
+        self._adopt(config, origin, overwrite)
 
     def __enter__(self) -> Run:
         return self
@@ -118,15 +118,10 @@ class Run:
     ) -> None:
         self._lock.release()
 
-    def _clear(self) -> None:
-        """Deletes the files of a run, config last, and nothing else."""
-        shutil.rmtree(self.directory / "checkpoints", ignore_errors=True)
-        shutil.rmtree(self.directory / "figures", ignore_errors=True)
-        for name in (RESULT, METRICS, "final.npz", CONFIG):
-            (self.directory / name).unlink(missing_ok=True)
-
-    def _adopt(self, config: dict[str, Any], origin: dict[str, Any]) -> None:
+    def _adopt(self, config: dict[str, Any], origin: dict[str, Any], overwrite: bool) -> None:
+        """Makes the directory one of this config, or finds that it is."""
         path = self.directory / CONFIG
+        content = {"config": config, "origin": origin}
         if not path.exists():
             found = sorted(p.name for p in self.directory.iterdir() if not p.name.startswith("."))
             if found:
@@ -134,20 +129,30 @@ class Run:
                     f"{self.directory}: has files ({', '.join(found[:3])}) but no {CONFIG}, so it "
                     "is no run directory; give another --out"
                 )
-            write_json(path, {"config": config, "origin": origin})
+            write_json(path, content)
+            return
+        if overwrite:
+            self._clear()
+            write_json(path, content)
             return
         stored = read_json(path)
-        old, new = stored.get("config", {}), json.loads(json.dumps(config))
-        changes = _differences(old, new)
+        changes = _differences(stored.get("config", {}), json.loads(json.dumps(config)))
         if changes:
             raise InputError(
                 f"{self.directory}: holds a run with another configuration:\n"
                 + "\n".join(f"  {line}" for line in changes)
                 + "\nGive another --out, or --overwrite to delete that run and start anew."
             )
-        for line in _differences(stored.get("origin", {}), json.loads(json.dumps(origin))):
-            if not self.finished:
+        if not self.finished:
+            for line in _differences(stored.get("origin", {}), origin):
                 console.note(f"note: the run was started elsewhere: {line}", quiet=self._quiet)
+
+    def _clear(self) -> None:
+        """Deletes what a run writes, and nothing else; the config stays, to be replaced."""
+        for name in (CHECKPOINTS, FIGURES):
+            shutil.rmtree(self.directory / name, ignore_errors=True)
+        for name in (RESULT, METRICS, FINAL):
+            (self.directory / name).unlink(missing_ok=True)
 
     @property
     def finished(self) -> bool:
@@ -186,7 +191,7 @@ class Run:
                 return step, manager.restore(step, args=target)
             except Exception as error:  # orbax raises many kinds, and none is worth a traceback
                 console.note(
-                    f"{self.directory}/checkpoints/{step} is damaged and left out "
+                    f"{self.directory}/{CHECKPOINTS}/{step} is damaged and left out "
                     f"({type(error).__name__}: {str(error).splitlines()[0][:120]})",
                 )
                 manager.delete(step)
@@ -225,7 +230,7 @@ class Run:
         import orbax.checkpoint as ocp
 
         return ocp.CheckpointManager(
-            (self.directory / "checkpoints").absolute(),
+            (self.directory / CHECKPOINTS).absolute(),
             options=ocp.CheckpointManagerOptions(
                 # Two, so that a damaged one leaves another to go on from.
                 max_to_keep=2,

