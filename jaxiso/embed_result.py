@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import io
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from jaxiso.console import duration
 from jaxiso.experiments.papers import EMBED_TARGETS, EmbedTarget
+from jaxiso.files import replacing
 from jaxiso.runs import (
     CHECKPOINTS,
     CONFIG,
@@ -17,7 +17,6 @@ from jaxiso.runs import (
     METRICS,
     RESULT,
     read_json,
-    write_atomically,
 )
 
 if TYPE_CHECKING:
@@ -67,10 +66,9 @@ def write_final(path: Path, params: Mapping[str, Any]) -> None:
     """Saves `vectors` (seeds, v, d), `kernel` (seeds, inputs·d, classes) and `bias`, as .npz."""
     import numpy as np
 
-    buffer = io.BytesIO()
     dense = params["head"]["params"]["Dense_0"]
-    np.savez(buffer, vectors=params["vectors"], **dense)
-    write_atomically(path, buffer.getvalue())
+    with replacing(path) as file:
+        np.savez(file, vectors=params["vectors"], **dense)
 
 
 def count_parameters(config: Mapping[str, Any]) -> int:

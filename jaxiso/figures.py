@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from jaxiso.experiments.trajectory import by_step, log_normalised
+from jaxiso.files import replacing
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -67,7 +68,7 @@ def save_figure(figure: Figure, path: Path) -> list[Path]:
     saved = []
     for suffix, metadata in ((".png", None), (".pdf", {"CreationDate": None})):
         file = path.with_name(path.name + suffix)
-        part = path.with_name(f".{path.name}{suffix}.part")
-        figure.savefig(part, format=suffix[1:], dpi=150, metadata=metadata)
-        saved.append(part.replace(file))
+        with replacing(file) as content:
+            figure.savefig(content, format=suffix[1:], dpi=150, metadata=metadata)
+        saved.append(file)
     return saved

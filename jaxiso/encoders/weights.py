@@ -12,8 +12,8 @@ import re
 from dataclasses import dataclass
 from pathlib import Path
 
+from jaxiso.backend import cache_dir
 from jaxiso.console import note
-from jaxiso.encoders.cache import cache_folder
 from jaxiso.encoders.parts import check_digest, package_folder, unpack_parts
 from jaxiso.encoders.settings import read_json, whole_number
 from jaxiso.errors import InputError
@@ -207,7 +207,7 @@ def _packages(fact: Published, looked: list[str], *, quiet: bool) -> Path | None
     missing = [module for module in fact.modules if package_folder(module) is None]
     name = fact.hub_id.rpartition("/")[2]
     cut_up = len(fact.modules) > 1
-    if missing and not (cut_up and (cache_folder() / "encoders" / name).is_dir()):
+    if missing and not (cut_up and (cache_dir() / "encoders" / name).is_dir()):
         looked.append(f"installed packages: without {', '.join(missing)}")
         return None
     if cut_up:
