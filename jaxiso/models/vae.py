@@ -1,0 +1,180 @@
+"""The LSTM variational autoencoder of paper B, "On the Effect of Isotropy on VAE Representations".
+
+An isotropic posterior is a diagonal one whose log-variance has width 1: nothing else changes.
+"""
+
+from __future__ import annotations
+
+from typing import Literal, NamedTuple
+
+import jax
+import jax.numpy as jnp
+from flax import linen as nn
+from jaxtyping import Array, Float, Int
+
+from jaxiso.models.lstm import HIGHEST, LSTM
+
+Posterior = Literal["diagonal", "isotropic", "none"]
+BOS = 1
+
+
+class Encoded(NamedTuple):
+    """Parameters of q(z|x) = N(mean, diag(exp(log_variance))) for each sentence.
+
+    Attributes:
+        mean: shape (b, latent).
+        log_variance: shape (b, latent) if diagonal, (b, 1) if isotropic; None for an autoencoder,
+            whose code is the mean itself.
+    """
+
+    mean: Float[Array, "b latent"]
+    log_variance: Float[Array, "b width"] | None
+
+
+class TextVAE(nn.Module):
+    """Encoder and decoder over one embedding table (paper B, Section 3).
+
+    Encoder: embeddings → LSTM → state at the end-of-sentence token → dense mean and log-variance.
+    Decoder: begin-of-sentence and the sentence but its last token; at every step the embedding and
+    the latent code; LSTM from a zero state → dense softmax over the vocabulary.
+
+    Attributes:
+        vocabulary: number of words, with the special ones.
+        posterior: 'diagonal', 'isotropic', or 'none' for an autoencoder.
+        embedding_dim: size of a word's vector.
+        hidden_dim: size of both LSTMs.
+        latent_dim: size of the code z.
+    """
+
+    vocabulary: int
+    posterior: Posterior
+    embedding_dim: int = 200
+    hidden_dim: int = 512
+    latent_dim: int = 32
+
+    def setup(self) -> None:
+        """Declares the parameters, started as in the authors' Keras code."""
+        glorot = nn.initializers.glorot_uniform()
+
+        def dense(features: int) -> nn.Dense:
+            return nn.Dense(features, kernel_init=glorot, precision=HIGHEST)
+
+        self.embedding = self.param(
+            "embedding", _uniform_005, (self.vocabulary, self.embedding_dim)
+        )
+        self.encoder = LSTM(self.hidden_dim)
+        self.decoder = LSTM(self.hidden_dim)
+        self.mean = dense(self.latent_dim)
+        if self.posterior != "none":
+            self.log_variance = dense(1 if self.posterior == "isotropic" else self.latent_dim)
+        self.output_kernel = self.param("output_kernel", glorot, (self.hidden_dim, self.vocabulary))
+        self.output_bias = self.param("output_bias", nn.initializers.zeros, (self.vocabulary,))
+
+    def __call__(
+        self, tokens: Int[Array, "b t"], lengths: Int[Array, " b"]
+    ) -> tuple[Encoded, Float[Array, " b"]]:
+        """The posterior, and the token NLL of each sentence at its mean; runs every parameter."""
+        encoded = self.encode(tokens, lengths)
+        return encoded, self.negative_log_likelihood(tokens, lengths, encoded.mean)
+
+    def encode(self, tokens: Int[Array, "b t"], lengths: Int[Array, " b"]) -> Encoded:
+        """Parameters of the posterior.
+
+        Args:
+            tokens: sentences with their end-of-sentence token, then padding; shape (b, t).
+            lengths: tokens of each sentence, the last one included; shape (b,). 0 in empty rows.
+        """
+        states = self.encoder(self.embedding[tokens])
+        last = jnp.maximum(lengths - 1, 0)[:, None, None]
+        final = jnp.take_along_axis(states, last, axis=1)[:, 0]
+        mean = self.mean(final)
+        return Encoded(mean, None if self.posterior == "none" else self.log_variance(final))
+
+    def negative_log_likelihood(
+        self, tokens: Int[Array, "b t"], lengths: Int[Array, " b"], z: Float[Array, "b latent"]
+    ) -> Float[Array, " b"]:
+        """-log p(x|z) of each sentence, in nats, summed over its tokens with the last one.
+
+        Batch × time × vocabulary is never held: see `sentence_nll`.
+        """
+        start = jnp.full((tokens.shape[0], 1), BOS, tokens.dtype)
+        previous = jnp.concatenate([start, tokens[:, :-1]], axis=1)
+        states = self.decoder(self.embedding[previous], z)
+        return sentence_nll(states, self.output_kernel, self.output_bias, tokens, lengths)
+
+
+def _uniform_005(key: Array, shape: tuple[int, ...], dtype: jnp.dtype = jnp.float32) -> Array:
+    return jax.random.uniform(key, shape, dtype, -0.05, 0.05)
+
+
+# --- Cross-entropy without the logits of a whole batch ------------------------------------------
+
+
+@jax.custom_vjp
+def sentence_nll(
+    states: Float[Array, "b t h"],
+    kernel: Float[Array, "h v"],
+    bias: Float[Array, " v"],
+    tokens: Int[Array, "b t"],
+    lengths: Int[Array, " b"],
+) -> Float[Array, " b"]:
+    """Summed softmax cross-entropy of each sentence, one time step's logits at a time.
+
+    Going backwards the logits are computed again, from their log-sum-exp: a fourth product beside
+    the three that cannot be saved, for memory of b·v in place of b·t·v.
+
+    Args:
+        states: decoder states, shape (b, t, h).
+        kernel: of the output layer, shape (h, v).
+        bias: of the output layer, shape (v,).
+        tokens: what should be predicted, shape (b, t).
+        lengths: how many tokens of each row count, shape (b,).
+
+    Returns:
+        Shape (b,), in nats.
+    """
+    return _nll_forward(states, kernel, bias, tokens, lengths)[0]
+
+
+def _logits(state, kernel, bias):
+    return jnp.dot(state, kernel, precision=HIGHEST) + bias[None, :]
+
+
+def _by_time(states, tokens, lengths):
+    mask = jnp.arange(tokens.shape[1])[None, :] < lengths[:, None]
+    return states.swapaxes(0, 1), tokens.T, mask.T
+
+
+def _nll_forward(states, kernel, bias, tokens, lengths):
+    def step(total, inputs):
+        state, token, real = inputs
+        logits = _logits(state, kernel, bias)
+        normaliser = jax.nn.logsumexp(logits, axis=1)
+        chosen = jnp.take_along_axis(logits, token[:, None], axis=1)[:, 0]
+        return total + jnp.where(real, normaliser - chosen, 0), normaliser
+
+    zeros = jnp.zeros(states.shape[0], states.dtype)
+    total, normalisers = jax.lax.scan(step, zeros, _by_time(states, tokens, lengths))
+    return total, (states, kernel, bias, tokens, lengths, normalisers)
+
+
+def _nll_backward(saved, cotangent):
+    states, kernel, bias, tokens, lengths, normalisers = saved
+
+    def step(carry, inputs):
+        d_kernel, d_bias = carry
+        state, token, real, normaliser = inputs
+        p = jnp.exp(_logits(state, kernel, bias) - normaliser[:, None])
+        weight = jnp.where(real, cotangent, 0)
+        rows = jnp.arange(token.shape[0])
+        error = p.at[rows, token].add(-1) * weight[:, None]
+        d_kernel = d_kernel + jnp.dot(state.T, error, precision=HIGHEST)
+        return (d_kernel, d_bias + error.sum(0)), jnp.dot(error, kernel.T, precision=HIGHEST)
+
+    start = (jnp.zeros_like(kernel), jnp.zeros_like(bias))
+    inputs = (*_by_time(states, tokens, lengths), normalisers)
+    (d_kernel, d_bias), d_states = jax.lax.scan(step, start, inputs)
+    return d_states.swapaxes(0, 1), d_kernel, d_bias, None, None
+
+
+sentence_nll.defvjp(_nll_forward, _nll_backward)

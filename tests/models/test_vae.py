@@ -1,0 +1,158 @@
+"""The LSTM-VAE against a token-by-token one in numpy float64."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from jaxiso.models.lstm import LSTM
+from jaxiso.models.vae import TextVAE, sentence_nll
+
+V, E, H, Z, B, T = 20, 5, 7, 4, 6, 5
+RNG = np.random.default_rng(0)
+TOKENS = jnp.asarray(RNG.integers(3, V, (B, T)), jnp.int32)
+LENGTHS = jnp.asarray([5, 3, 1, 0, 4, 2], jnp.int32)
+
+
+@pytest.fixture(autouse=True)
+def standard_promotion():
+    """Flax mixes ranks inside its Dense."""
+    with jax.numpy_rank_promotion("allow"):
+        yield
+
+
+def sigmoid(x):
+    return 1 / (1 + np.exp(-x))
+
+
+def numpy_lstm(params, inputs: np.ndarray) -> np.ndarray:
+    """Hidden states (t, h) of one sentence (t, d); gates in Keras' order i, f, g, o."""
+    kernel, recurrent, bias = (
+        np.asarray(params[name], np.float64) for name in ("kernel", "recurrent_kernel", "bias")
+    )
+    n = recurrent.shape[0]
+    hidden, cell, states = np.zeros(n), np.zeros(n), []
+    for x in inputs:
+        gates = x @ kernel + hidden @ recurrent + bias
+        i, f, g, o = (gates[k * n : (k + 1) * n] for k in range(4))
+        cell = sigmoid(f) * cell + sigmoid(i) * np.tanh(g)
+        hidden = sigmoid(o) * np.tanh(cell)
+        states.append(hidden)
+    return np.array(states)
+
+
+def make(posterior: Any) -> tuple[TextVAE, Any]:
+    model = TextVAE(V, posterior, E, H, Z)
+    params = model.init(jax.random.key(1), TOKENS, LENGTHS)
+    return model, params
+
+
+def test_lstm_with_a_constant_input():
+    inputs = RNG.normal(size=(B, T, E)).astype(np.float32)
+    constant = RNG.normal(size=(B, Z)).astype(np.float32)
+    params: Any = LSTM(H).init(jax.random.key(0), jnp.asarray(inputs), jnp.asarray(constant))
+    found: Any = LSTM(H).apply(params, jnp.asarray(inputs), jnp.asarray(constant))
+    for i in range(B):
+        both = np.concatenate([inputs[i], np.tile(constant[i], (T, 1))], axis=1)
+        np.testing.assert_allclose(found[i], numpy_lstm(params["params"], both), atol=1e-6)
+
+
+def test_initial_values_are_the_authors():
+    params: Any = TextVAE(1000, "diagonal").init(jax.random.key(0), TOKENS, LENGTHS)["params"]
+    embedding = np.asarray(params["embedding"])
+    assert np.abs(embedding).max() <= 0.05
+    assert embedding.std() == pytest.approx(0.05 / 3**0.5, rel=0.02)
+    for name, fan_in in (("encoder", 200), ("decoder", 232)):
+        lstm = params[name]
+        assert np.asarray(lstm["kernel"]).std() == pytest.approx(fan_in**-0.5, rel=0.02)
+        assert np.asarray(lstm["recurrent_kernel"]).std() == pytest.approx(512**-0.5, rel=0.02)
+        bias = np.asarray(lstm["bias"]).reshape(4, 512)
+        np.testing.assert_array_equal(bias, np.repeat([[0.0], [1], [0], [0]], 512, axis=1))
+    output = np.asarray(params["output_kernel"])
+    assert output.std() == pytest.approx((2 / (512 + 1000)) ** 0.5, rel=0.02)
+
+
+def test_an_isotropic_posterior_is_a_log_variance_of_width_one():
+    shapes = {name: jax.tree.map(jnp.shape, make(name)[1]) for name in ("diagonal", "isotropic")}
+    assert shapes["diagonal"]["params"].pop("log_variance") == {"bias": (Z,), "kernel": (H, Z)}
+    assert shapes["isotropic"]["params"].pop("log_variance") == {"bias": (1,), "kernel": (H, 1)}
+    assert shapes["diagonal"] == shapes["isotropic"]
+    model, params = make("none")
+    assert "log_variance" not in params["params"]
+    encoded: Any = model.apply(params, TOKENS, LENGTHS, method=model.encode)
+    assert encoded.log_variance is None
+
+
+def test_posterior_is_read_at_the_last_token_whatever_the_padding():
+    model, params = make("diagonal")
+    found: Any = model.apply(params, TOKENS, LENGTHS, method=model.encode)
+    weights = {k: np.asarray(v, np.float64) for k, v in params["params"]["mean"].items()}
+    embedding = np.asarray(params["params"]["embedding"], np.float64)
+    for i in np.flatnonzero(np.asarray(LENGTHS)):
+        sentence = np.asarray(TOKENS)[i, : LENGTHS[i]]
+        final = numpy_lstm(params["params"]["encoder"], embedding[sentence])[-1]
+        expected = final @ weights["kernel"] + weights["bias"]
+        np.testing.assert_allclose(found.mean[i], expected, atol=1e-6)
+    wider = jnp.pad(TOKENS, ((0, 0), (0, 3)))
+    again: Any = model.apply(params, wider, LENGTHS, method=model.encode)
+    np.testing.assert_allclose(found.mean, again.mean, atol=1e-7)
+
+
+def test_likelihood_is_that_of_a_decoder_run_token_by_token():
+    model, params = make("isotropic")
+    z = RNG.normal(size=(B, Z)).astype(np.float32)
+    found: Any = model.apply(
+        params, TOKENS, LENGTHS, jnp.asarray(z), method=model.negative_log_likelihood
+    )
+    weights = jax.tree.map(lambda x: np.asarray(x, np.float64), params["params"])
+    for i in range(B):
+        sentence = np.asarray(TOKENS)[i, : LENGTHS[i]]
+        inputs = [[*weights["embedding"][t], *z[i]] for t in [1, *sentence[:-1]]]
+        states = numpy_lstm(weights["decoder"], np.array(inputs))[: len(sentence)]
+        logits = states @ weights["output_kernel"] + weights["output_bias"]
+        log_p = logits - np.log(np.exp(logits).sum(1, keepdims=True))
+        expected = -log_p[np.arange(len(sentence)), sentence].sum()
+        assert float(found[i]) == pytest.approx(expected, abs=1e-5)
+
+
+def test_cross_entropy_and_its_gradient_equal_the_dense_ones():
+    states = jnp.asarray(RNG.normal(size=(B, T, H)), jnp.float32)
+    kernel = jnp.asarray(RNG.normal(size=(H, V)), jnp.float32)
+    bias = jnp.asarray(RNG.normal(size=V), jnp.float32)
+    weights = jnp.asarray(RNG.normal(size=B), jnp.float32)
+
+    def dense(states, kernel, bias):
+        logits = jnp.einsum("bth,hv->btv", states, kernel, precision="highest")
+        log_p = jax.nn.log_softmax(logits + bias)
+        chosen = jnp.take_along_axis(log_p, TOKENS[..., None], axis=2)[..., 0]
+        return -jnp.sum(jnp.where(jnp.arange(T) < LENGTHS[:, None], chosen, 0), axis=1)
+
+    def ours(states, kernel, bias):
+        return sentence_nll(states, kernel, bias, TOKENS, LENGTHS)
+
+    def both(f):
+        total = jax.value_and_grad(lambda *a: jnp.sum(f(*a) * weights), argnums=(0, 1, 2))
+        return total(states, kernel, bias)
+
+    for found, expected in zip(
+        jax.tree.leaves(both(ours)), jax.tree.leaves(both(dense)), strict=True
+    ):
+        np.testing.assert_allclose(found, expected, atol=2e-6)
+
+
+def test_memory_never_holds_the_logits_of_a_batch():
+    b, t, h, v = 32, 64, 16, 4000
+    shapes = [jax.ShapeDtypeStruct(s, jnp.float32) for s in ((b, t, h), (h, v), (v,))]
+    tokens = jnp.ones((b, t), jnp.int32)
+    lengths = jnp.full(b, t, jnp.int32)
+
+    def loss(states, kernel, bias):
+        return jnp.sum(sentence_nll(states, kernel, bias, tokens, lengths))
+
+    compiled = jax.jit(jax.grad(loss, argnums=(0, 1, 2))).lower(*shapes).compile()
+    stats: Any = compiled.memory_analysis()
+    assert stats.temp_size_in_bytes < b * t * v * 4 / 8  # all logits: 33 MB; one step's: 0.5 MB
