@@ -215,12 +215,13 @@ def train(run: Run, options: Options, embeddings: Embeddings) -> None:
     import numpy as np
 
     from jaxiso.experiments import embed
+    from jaxiso.experiments.seeds import seed_keys
 
     items, updates = embeddings.items, options.updates
     assert embeddings.vectors is not None and updates is not None
     config, data = prepare_data(options, embeddings, embeddings.vectors)
     programs = embed.over_seeds(embed.make_embed(config))
-    states = programs.init(embed.seed_keys(options.seed, options.seeds), data)
+    states = programs.init(seed_keys(options.seed, options.seeds), data)
     table, done, before = _Table(), 0, 0.0
     restored = run.restore({"states": states, "seconds": jnp.float32(0)})
     if restored is not None:

@@ -25,6 +25,7 @@ def print_estimate(options: Options, embeddings: Embeddings) -> None:
 
     from jaxiso.embed import prepare_data
     from jaxiso.experiments import embed
+    from jaxiso.experiments.seeds import seed_keys
 
     items = embeddings.items
     vectors = embeddings.vectors
@@ -34,14 +35,14 @@ def print_estimate(options: Options, embeddings: Embeddings) -> None:
         vectors /= np.linalg.norm(vectors, axis=1, keepdims=True)
     config, data = prepare_data(options, embeddings, vectors)
     programs = embed.over_seeds(embed.make_embed(config))
-    keys = embed.seed_keys(options.seed, options.seeds)
+    keys = seed_keys(options.seed, options.seeds)
     states = jax.eval_shape(programs.init, keys, data)
     memory = max(
         _bytes(programs.step.lower(states, data)),
         _bytes(programs.measure.lower(states, data, jnp.int32(0))),
     )
     note("timing one update and one measurement of one seed ...", quiet=options.quiet)
-    step, measure = _seconds(programs, embed.seed_keys(options.seed, 1), data)
+    step, measure = _seconds(programs, seed_keys(options.seed, 1), data)
     updates = options.updates or embeddings.updates
     measured = updates // options.every + (updates % options.every > 0) + 1
     total = options.seeds * (updates * step + measured * measure)

@@ -4,16 +4,14 @@ from __future__ import annotations
 
 import json
 import os
-import signal
 import subprocess
 import sys
-import time
-from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
 import pyarrow.parquet as pq
 import pytest
+from commands import after_config, after_update_20, command, during_a_checkpoint, finish, kill_at
 
 from jaxiso import console, embed
 from jaxiso.errors import InputError
@@ -28,14 +26,6 @@ def vectors(tmp_path_factory) -> Path:
     path = tmp_path_factory.mktemp("vectors") / "mine.npz"
     np.savez(path, X=x / np.linalg.norm(x, axis=1, keepdims=True), y=y)
     return path
-
-
-def command(*arguments: object) -> list[str]:
-    return [sys.executable, "-m", "jaxiso.embed", *map(str, arguments)]
-
-
-def finish(arguments: list[str]) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(arguments, capture_output=True, text=True, timeout=300, check=False)
 
 
 def run_main(*arguments: object) -> None:
@@ -152,23 +142,6 @@ def test_paper_tasks_with_five_seeds(tmp_path, data_dir, task, encoder):
 # --- crashes ----------------------------------------------------------------------------------
 
 
-def after_config(out: Path) -> bool:
-    return (out / "config.json").exists()
-
-
-def during_a_checkpoint(out: Path) -> bool:
-    """Orbax is writing one, after at least one was complete."""
-    folder = out / "checkpoints"
-    if not folder.is_dir():
-        return False
-    names = [path.name for path in folder.iterdir()]
-    return any(n.isdigit() for n in names) and any("tmp" in n for n in names)
-
-
-def after_update_20(out: Path) -> bool:
-    return (out / "checkpoints" / "20").is_dir()
-
-
 def while_finishing(out: Path) -> bool:
     return (out / "final.npz").exists()
 
@@ -176,23 +149,12 @@ def while_finishing(out: Path) -> bool:
 MOMENTS = (after_config, during_a_checkpoint, after_update_20, while_finishing)
 
 
-def kill_at(arguments: list[str], out: Path, moment: Callable[[Path], bool]) -> None:
-    with subprocess.Popen(arguments, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE) as process:
-        deadline = time.monotonic() + 240
-        while not moment(out):
-            assert process.poll() is None, f"ended before {moment.__name__}: {process.stderr}"
-            assert time.monotonic() < deadline, moment.__name__
-            time.sleep(0.0005)
-        process.send_signal(signal.SIGKILL)
-        assert process.wait() == -signal.SIGKILL, f"ended before {moment.__name__}"
-
-
 def test_killed_runs_end_in_the_same_bits(tmp_path, vectors):
     """Killed again and again, the last time after training: every number as if never killed."""
     options = ("--vectors", vectors, "--updates", 30, "--seeds", 2, "--checkpoint-every", 2)
     whole, killed = tmp_path / "whole", tmp_path / "killed"
-    assert finish(command(*options, "--out", whole)).returncode == 0
-    again = command(*options, "--out", killed)
+    assert finish(command("embed", *options, "--out", whole)).returncode == 0
+    again = command("embed", *options, "--out", killed)
     for moment in MOMENTS:
         kill_at(again, killed, moment)
         assert not (killed / "result.json").exists()
@@ -213,8 +175,8 @@ def test_killed_runs_end_in_the_same_bits(tmp_path, vectors):
 def test_a_run_without_checkpoints_starts_again(tmp_path, vectors):
     options = ("--vectors", vectors, "--updates", 8, "--checkpoint-every", 0, "--seeds", 2)
     out = tmp_path / "run"
-    kill_at(command(*options, "--out", out), out, after_config)
-    again = finish(command(*options, "--out", out))
+    kill_at(command("embed", *options, "--out", out), out, after_config)
+    again = finish(command("embed", *options, "--out", out))
     assert again.returncode == 0 and "goes on" not in again.stderr
     assert [p.name for p in (out / "checkpoints").iterdir()] == ["8"]
 
@@ -247,7 +209,7 @@ def test_bad_options(options, message):
 def test_errors_are_one_message_and_exit_code_2(tmp_path):
     environment = {**os.environ, "HF_HUB_OFFLINE": "1", "HF_HOME": str(tmp_path)}
     done = subprocess.run(
-        command("--task", "mrpc", "--data-dir", tmp_path),
+        command("embed", "--task", "mrpc", "--data-dir", tmp_path),
         capture_output=True,
         text=True,
         env=environment,
@@ -271,7 +233,7 @@ def test_interruptions_say_how_to_go_on(capsys):
 def test_help_is_light_and_has_defaults():
     check = "import sys, jaxiso.embed; assert not {'jax', 'numpy', 'datasets'} & set(sys.modules)"
     subprocess.run([sys.executable, "-c", check], check=True)
-    shown = finish(command("--help"))
+    shown = finish(command("embed", "--help"))
     assert shown.returncode == 0
     for text in ("--task", "(default: digits)", "--seeds", "(default: 5)", "(default: 20000)"):
         assert text in shown.stdout

@@ -10,7 +10,6 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from functools import partial
 from typing import Any, NamedTuple
 
 import jax
@@ -20,6 +19,7 @@ import optax
 from jax.stages import Wrapped
 from jaxtyping import Array, Float, Int
 
+from jaxiso.experiments.seeds import in_turn_on_cpu
 from jaxiso.metrics.isotropy import isoscore_of_points
 from jaxiso.metrics.pairwise import TilePlan, TileShape, any_tile_shape, plan_tiles, tile_shape
 from jaxiso.metrics.silhouette import silhouette_of_tiles
@@ -230,11 +230,6 @@ def parameter_count(config: EmbedConfig, data: EmbedData) -> int:
     return vectors * dim + config.classes * (inputs * dim + config.bias)
 
 
-def seed_keys(seed: int, seeds: int) -> Array:
-    """One key a seed. Seed i of a run is the same whatever the number of seeds."""
-    return jax.vmap(partial(jax.random.fold_in, jax.random.key(seed)))(jnp.arange(seeds))
-
-
 class SeedPrograms(NamedTuple):
     """Compiled functions of all seeds at once; states are stacked along a first axis.
 
@@ -252,9 +247,9 @@ class SeedPrograms(NamedTuple):
 def over_seeds(experiment: Experiment) -> SeedPrograms:
     """Puts seeds side by side, and compiles.
 
-    On an accelerator seeds are one vectorised program. On a CPU the update is vectorised too, but
-    measuring takes the seeds in turn: vectorised it was up to 2.9 times slower there, since one
-    seed's tiles no longer have the cache to themselves.
+    The update is vectorised over seeds everywhere. Measuring takes them in turn on a CPU:
+    vectorised it was up to 2.9 times slower there, since one seed's tiles no longer have the cache
+    to themselves.
 
     One update a call, rather than a `lax.scan` of many: dispatch overlaps with computing, and the
     bits of an update cannot depend on where a run was interrupted.
@@ -264,7 +259,7 @@ def over_seeds(experiment: Experiment) -> SeedPrograms:
         def one(state):
             return experiment.measure(state, data, updates_done)
 
-        return jax.lax.map(one, states) if jax.default_backend() == "cpu" else jax.vmap(one)(states)
+        return in_turn_on_cpu(one, states)
 
     return SeedPrograms(
         init=jax.jit(jax.vmap(experiment.init, in_axes=(0, None))),

@@ -9,6 +9,7 @@ import pytest
 from sklearn.metrics import silhouette_score as reference_silhouette
 
 from jaxiso.experiments import embed
+from jaxiso.experiments.seeds import seed_keys
 
 N, V, D, INPUTS = 60, 40, 6, 2
 
@@ -97,7 +98,7 @@ def test_measurements_agree_with_references(multilabel):
 
 def test_head_starts_as_pytorch_linear():
     config, data, experiment = problem()
-    keys = embed.seed_keys(0, 400)
+    keys = seed_keys(0, 400)
     states = embed.over_seeds(experiment).init(keys, data)
     limit = (INPUTS * D) ** -0.5
     for name, values in states.params["head"]["params"]["Dense_0"].items():
@@ -111,12 +112,12 @@ def test_head_starts_as_pytorch_linear():
 def test_seeds_side_by_side_equal_seeds_alone():
     _, data, experiment = problem()
     programs = embed.over_seeds(experiment)
-    states = programs.init(embed.seed_keys(7, 3), data)
+    states = programs.init(seed_keys(7, 3), data)
     for _ in range(4):
         states = programs.step(states, data)
     together = programs.measure(states, data, jnp.int32(4))
     for i in range(3):
-        state = experiment.init(embed.seed_keys(7, 5)[i], data)
+        state = experiment.init(seed_keys(7, 5)[i], data)
         for _ in range(4):
             state = jax.jit(experiment.step)(state, data)
         alone = experiment.measure(state, data, jnp.int32(4))

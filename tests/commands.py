@@ -1,0 +1,47 @@
+"""Running jaxiso's commands as processes, and killing them."""
+
+from __future__ import annotations
+
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+
+def command(module: str, *arguments: object) -> list[str]:
+    return [sys.executable, "-m", f"jaxiso.{module}", *map(str, arguments)]
+
+
+def finish(arguments: list[str]) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(arguments, capture_output=True, text=True, timeout=300, check=False)
+
+
+def kill_at(arguments: list[str], out: Path, moment: Callable[[Path], bool]) -> None:
+    """Starts a command and kills it with SIGKILL as soon as `moment(out)` is true."""
+    with subprocess.Popen(arguments, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE) as process:
+        deadline = time.monotonic() + 240
+        while not moment(out):
+            assert process.poll() is None, f"ended before {moment.__name__}: {process.stderr}"
+            assert time.monotonic() < deadline, moment.__name__
+            time.sleep(0.0005)
+        process.send_signal(signal.SIGKILL)
+        assert process.wait() == -signal.SIGKILL, f"ended before {moment.__name__}"
+
+
+def after_config(out: Path) -> bool:
+    return (out / "config.json").exists()
+
+
+def during_a_checkpoint(out: Path) -> bool:
+    """Orbax is writing one, after at least one was complete."""
+    folder = out / "checkpoints"
+    if not folder.is_dir():
+        return False
+    names = [path.name for path in folder.iterdir()]
+    return any(n.isdigit() for n in names) and any("tmp" in n for n in names)
+
+
+def after_update_20(out: Path) -> bool:
+    return (out / "checkpoints" / "20").is_dir()
