@@ -8,7 +8,17 @@ from importlib.metadata import version
 from pathlib import Path
 
 # Those whose version may change the last digits of a result.
-PACKAGES = ("jaxiso", "jax", "jaxlib", "flax", "optax", "numpy")
+PACKAGES = (
+    "jaxiso",
+    "jax",
+    "jaxlib",
+    "flax",
+    "optax",
+    "numpy",
+    "scikit-learn",
+    "gensim",
+    "tokenizers",
+)
 
 
 def cache_dir() -> Path:

@@ -6,28 +6,84 @@ can be piped while the progress bar stays on the screen.
 
 from __future__ import annotations
 
+import signal
 import sys
+import threading
 import time
 from collections.abc import Callable
 from types import TracebackType
+from typing import Any, NoReturn
 
-from jaxiso.errors import InputError
+from jaxiso.errors import InputError, Stopped
 
 SECONDS_BETWEEN_LINES = 30.0
 
 
 def run_command(main: Callable[[], None]) -> None:
-    """Runs a command's `main`; user errors become one message and exit code 2, not a traceback."""
+    """Runs a command's `main`; what users can cause is one message, not a traceback.
+
+    Exit codes: 2 for what the user gave, 1 where the system refused to read or write, 130 and 143
+    for interruptions.
+    """
     try:
         main()
     except InputError as error:
-        print(f"error: {error}", file=sys.stderr)
-        raise SystemExit(2) from None
+        _leave(f"error: {error}", 2)
+    except Stopped as stopped:
+        _leave(str(stopped), stopped.code)
     except BrokenPipeError:  # `python -m jaxiso.embed | head`
-        raise SystemExit(1) from None
+        _leave("", 1)
+    except OSError as error:
+        where = f"{error.filename}: " if error.filename else ""
+        _leave(f"error: {where}{error.strerror or error}; what was saved before is kept", 1)
     except KeyboardInterrupt:
-        print("\ninterrupted: the same command goes on where this one stopped", file=sys.stderr)
-        raise SystemExit(130) from None
+        _leave("interrupted", 130)
+
+
+def _leave(message: str, code: int) -> NoReturn:
+    if message:
+        print(message, file=sys.stderr)
+    raise SystemExit(code) from None
+
+
+class StopSignals:
+    """Turns a first SIGINT or SIGTERM into a request, so that work can be saved; a second one acts.
+
+    Use as a context manager round a loop that looks at `received` once in a while. An exception in
+    the middle of a checkpoint, or inside of JAX's own callbacks, is not always survived.
+
+    Attributes:
+        received: the signal's number, or None.
+    """
+
+    def __init__(self) -> None:
+        self.received: int | None = None
+        self._before: dict[int, Any] = {}
+
+    def __enter__(self) -> StopSignals:
+        if threading.current_thread() is threading.main_thread():
+            for number in (signal.SIGINT, signal.SIGTERM):
+                self._before[number] = signal.signal(number, self._receive)
+        return self
+
+    def _receive(self, number: int, frame: object) -> None:
+        del frame
+        self.received = number
+        self._restore()
+        print("\nstopping after this update; once more stops at once", file=sys.stderr)
+
+    def _restore(self) -> None:
+        for number, handler in self._before.items():
+            signal.signal(number, handler)
+        self._before = {}
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self._restore()
 
 
 def note(message: str, *, quiet: bool = False) -> None:

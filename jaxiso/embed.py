@@ -3,18 +3,19 @@
 The experiment of "Isotropy, Clusters, and Classifiers": the vectors themselves are parameters, and
 IsoScore and silhouette are measured before training and after every update.
 
-With no option at all it runs on scikit-learn's digits, which need no download. The paper's tasks:
-polarity, snli, pos, supersense; cola, mnli, mrpc, qnli, qqp, rte, sst2, wnli. Your own vectors:
+With no option at all it runs on scikit-learn's digits, which need no download. Your own vectors:
 --vectors FILE.npz with arrays X (n, d) and y (n labels).
 
-A run that was interrupted goes on with the same command, and ends in the same numbers.
+A run that was interrupted goes on with the same command (without --overwrite), and ends in the same
+numbers.
+
+Tasks:
 """
 
 from __future__ import annotations
 
 import math
-import time
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -22,10 +23,7 @@ from jaxiso import console
 from jaxiso.errors import InputError
 
 if TYPE_CHECKING:
-    import numpy as np
-
     from jaxiso.embeddings import Embeddings
-    from jaxiso.runs import Run
 
 
 @dataclass(frozen=True)
@@ -33,8 +31,7 @@ class Options:
     """The command line; each field is an option."""
 
     task: str = "digits"
-    """One of digits, polarity, snli, pos, supersense, cola, mnli, mrpc, qnli, qqp, rte, sst2,
-    wnli."""
+    """What to train on; the tasks are listed above."""
     vectors: Path | None = None
     """Your own vectors instead of a task: an .npz file with arrays X (n, d) and y (n labels, or
     n × classes of 0 and 1)."""
@@ -53,7 +50,8 @@ class Options:
     updates: int | None = None
     """Number of updates. By default the paper's: 1000, and 250 for the GLUE tasks."""
     every: int = 1
-    """Measure after each k-th update only. Changes the correlations; see the README."""
+    """Measure after each k-th update only. That changes the correlations: the points before the
+    curve bends weigh differently."""
     lr: float = 1e-3
     """Learning rate of Adam."""
     scale: float = 1.0
@@ -61,7 +59,8 @@ class Options:
     sample: int = 20_000
     """Measure a fresh random sample of this many items where a task has more; 0 for all."""
     checkpoint_every: int = 50
-    """Updates between checkpoints; 0 for none but the last."""
+    """Updates between checkpoints; one more is made whenever ten minutes have passed. 0 for none
+    but the last."""
     out: Path | None = None
     """Run directory. By default runs/ and a name made of the options."""
     overwrite: bool = False
@@ -76,10 +75,12 @@ def main(arguments: list[str] | None = None) -> None:
     """Runs `python -m jaxiso.embed`."""
     import tyro
 
-    options = tyro.cli(Options, prog="python -m jaxiso.embed", description=__doc__, args=arguments)
+    options = tyro.cli(
+        Options, prog="python -m jaxiso.embed", description=_description(), args=arguments
+    )
     check(options)
-    from jaxiso import backend
-    from jaxiso.embeddings import load_embeddings
+    from jaxiso import backend, embed_result, embed_training
+    from jaxiso.embeddings import encode, load_embeddings
 
     backend.keep_compiled_programs()
     embeddings = load_embeddings(
@@ -88,7 +89,7 @@ def main(arguments: list[str] | None = None) -> None:
         encoder=options.encoder,
         word_vectors_file=options.word_vectors,
         data_dir=options.data_dir,
-        encode=not options.dry_run,
+        locate=not options.dry_run,
         quiet=options.quiet,
     )
     if options.updates is None:
@@ -111,10 +112,15 @@ def main(arguments: list[str] | None = None) -> None:
         if run.finished:
             console.note(f"{directory}: finished before; nothing to do", quiet=options.quiet)
         else:
-            train(run, options, embeddings)
-        from jaxiso.embed_result import print_result
+            vectors = encode(embeddings, options.encoder, quiet=options.quiet)
+            embed_training.train(run, options, embeddings._replace(vectors=vectors))
+        embed_result.print_result(run.directory, run.result)
 
-        print_result(run.directory, run.result)
+
+def _description() -> str:
+    from jaxiso.data import TASKS
+
+    return f"{__doc__}\n" + "\n".join(f"{task.name}: {task.about}" for task in TASKS.values())
 
 
 def check(options: Options) -> None:
@@ -130,6 +136,8 @@ def check(options: Options) -> None:
     _at_least("checkpoint-every", options.checkpoint_every, 0)
     if options.sample != 0:
         _at_least("sample", options.sample, 3, " (or 0 to measure all items)")
+    if options.seed >= 2**32:
+        raise InputError(f"--seed {options.seed}: must be below {2**32} (2^32)")
     for name in ("lr", "scale"):
         value = getattr(options, name)
         if not (math.isfinite(value) and value > 0):
@@ -161,7 +169,7 @@ def run_name(options: Options, embeddings: Embeddings) -> str:
     for name in ("seed", "every", "lr", "scale", "sample"):
         value = getattr(options, name)
         if value != getattr(defaults, name):
-            parts.append(f"{name}{value:g}")
+            parts.append(f"{name}{str(value).removesuffix('.0')}")
     return "-".join(part for part in parts if part)
 
 
@@ -184,107 +192,8 @@ def run_config(options: Options, embeddings: Embeddings) -> dict[str, Any]:
         "bias": embeddings.bias,
         "dropped": items.dropped,
         "data_sha256": embeddings.fingerprint(),
+        "vectors_sha256": embeddings.digest,
     }
-
-
-@dataclass
-class _Table:
-    """The metrics so far, as columns; values stay on the device until they are needed."""
-
-    columns: dict[str, list[float]] = field(
-        default_factory=lambda: {
-            name: [] for name in ("seed", "step", "isoscore", "silhouette", "loss", "accuracy")
-        }
-    )
-
-    def add(self, step: int, measurements: Any) -> None:
-        import numpy as np
-
-        values = {name: np.asarray(v) for name, v in measurements._asdict().items()}
-        seeds = len(values["isoscore"])
-        self.columns["seed"] += range(seeds)
-        self.columns["step"] += [step] * seeds
-        for name, value in values.items():
-            self.columns[name] += value.tolist()
-
-
-def train(run: Run, options: Options, embeddings: Embeddings) -> None:
-    """Trains and measures, from the last checkpoint on if there is one, and writes the result."""
-    import jax
-    import jax.numpy as jnp
-    import numpy as np
-
-    from jaxiso.experiments import embed
-    from jaxiso.experiments.seeds import seed_keys
-
-    items, updates = embeddings.items, options.updates
-    assert embeddings.vectors is not None and updates is not None
-    config, data = prepare_data(options, embeddings, embeddings.vectors)
-    programs = embed.over_seeds(embed.make_embed(config))
-    states = programs.init(seed_keys(options.seed, options.seeds), data)
-    table, done, before = _Table(), 0, 0.0
-    restored = run.restore({"states": states, "seconds": jnp.float32(0)})
-    if restored is not None:
-        done, saved, columns = restored
-        states, before, table = saved["states"], float(saved["seconds"]), _Table(columns)
-        console.note(f"{run.directory}: goes on after update {done}", quiet=options.quiet)
-    started = time.monotonic()
-    what = " ".join(part for part in (items.name, embeddings.encoder) if part)
-    with console.Progress(
-        what, updates, unit="updates", done=done, quiet=options.quiet
-    ) as progress:
-        if done == 0:
-            table.add(0, programs.measure(states, data, jnp.int32(0)))
-        # One measurement stays in flight, so that an accelerator never waits for the host.
-        waiting = None
-        for step in range(done + 1, updates + 1):
-            states = programs.step(states, data)
-            measured = None
-            if step % options.every == 0 or step == updates:
-                measured = step, programs.measure(states, data, jnp.int32(step))
-            if waiting is not None:
-                table.add(*waiting)
-            waiting = measured
-            last = step == updates
-            if last or (options.checkpoint_every and step % options.checkpoint_every == 0):
-                if waiting is not None:
-                    table.add(*waiting)
-                    waiting = None
-                seconds = before + time.monotonic() - started
-                saved = {"states": states, "seconds": jnp.float32(seconds)}
-                run.save(step, saved, table.columns)
-            progress.advance(info=_latest(table))
-    jax.block_until_ready(states)
-    seconds = before + time.monotonic() - started
-    from jaxiso.embed_result import write_result
-
-    params = jax.tree.map(np.asarray, states.params)
-    write_result(run, table.columns, params, seconds=seconds)
-
-
-def prepare_data(options: Options, embeddings: Embeddings, vectors: np.ndarray):
-    """The experiment's config and arrays, for vectors as they came from their encoder."""
-    import numpy as np
-
-    from jaxiso.experiments import embed
-
-    items = embeddings.items
-    return embed.prepare(
-        vectors * np.float32(options.scale),
-        items.index,
-        items.targets,
-        items.clusters,
-        classes=len(items.classes),
-        bias=embeddings.bias,
-        sample=options.sample or None,
-        learning_rate=options.lr,
-    )
-
-
-def _latest(table: _Table) -> str:
-    """IsoScore and silhouette of the last measured step, for the progress bar."""
-    isoscore, silhouette = table.columns["isoscore"][-1], table.columns["silhouette"][-1]
-    return f"IsoScore {isoscore:.4f}, silhouette {silhouette:.4f}"
 
 
 if __name__ == "__main__":

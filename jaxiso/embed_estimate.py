@@ -23,7 +23,7 @@ def print_estimate(options: Options, embeddings: Embeddings) -> None:
     import jax.numpy as jnp
     import numpy as np
 
-    from jaxiso.embed import prepare_data
+    from jaxiso.embed_training import prepare_data
     from jaxiso.experiments import embed
     from jaxiso.experiments.seeds import seed_keys
 
@@ -47,14 +47,19 @@ def print_estimate(options: Options, embeddings: Embeddings) -> None:
     measured = updates // options.every + (updates % options.every > 0) + 1
     total = options.seeds * (updates * step + measured * measure)
     n, inputs = items.index.shape
+    parameters = embed.parameter_count(
+        len(vectors), embeddings.dim, inputs, config.classes, config.bias
+    )
     sampled = f" (measured on {config.sample:,} at a time)" if config.sample else ""
     print(f"items         {n:,}{sampled}, of {inputs} vector(s) each")
     print(f"vectors       {vectors.shape[0]:,} × {vectors.shape[1]}")
     print(f"classes       {config.classes}, {config.clusters} clusters")
-    print(f"parameters    {embed.parameter_count(config, data):,} a seed, {options.seeds} seed(s)")
+    print(f"parameters    {parameters:,} a seed, {options.seeds} seed(s)")
     print(f"memory        {memory / 2**30:.2f} GiB on {jax.devices()[0].device_kind}")
     print(f"one seed      {step:.3f} s an update, {measure:.3f} s a measurement")
     print(f"whole run     about {duration(total)} for {updates} updates, {measured} measurements")
+    if embeddings.vectors is None:
+        print(f"not included  encoding {vectors.shape[0]:,} texts with {embeddings.encoder}, once")
 
 
 def _bytes(lowered: Any) -> int:

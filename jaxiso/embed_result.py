@@ -7,8 +7,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from jaxiso.console import duration
+from jaxiso.errors import InputError
 from jaxiso.experiments.papers import EMBED_TARGETS, EmbedTarget
-from jaxiso.files import replacing
+from jaxiso.files import read_object, replacing
 from jaxiso.runs import (
     CHECKPOINTS,
     CONFIG,
@@ -16,7 +17,6 @@ from jaxiso.runs import (
     FINAL,
     METRICS,
     RESULT,
-    read_json,
 )
 
 if TYPE_CHECKING:
@@ -35,10 +35,9 @@ def write_result(
         seconds: time spent on training and measuring, over all sessions of the run.
     """
     from jaxiso import figures
-    from jaxiso.experiments.trajectory import summarise
 
     write_final(run.directory / FINAL, params)
-    config = read_json(run.directory / CONFIG)["config"]
+    config = read_object(run.directory / CONFIG)["config"]
     title = ", ".join(str(config[name]) for name in ("task", "encoder") if config[name])
     folder = run.directory / FIGURES
     figures.save_figure(
@@ -47,19 +46,26 @@ def write_result(
     figures.save_figure(
         figures.figure_relationship(metrics, title), folder / "figure3_relationship"
     )
+    run.finish(make_result(config, metrics, seconds=seconds))
+
+
+def make_result(
+    config: Mapping[str, Any], metrics: Mapping[str, Sequence[float]], *, seconds: float
+) -> dict[str, Any]:
+    """What result.json holds, from a run's config and its whole metrics table."""
+    from jaxiso.experiments.trajectory import summarise
+
     target = find_target(config)
-    run.finish(
-        {
-            "task": config["task"],
-            "encoder": config["encoder"],
-            "parameters": count_parameters(config),
-            "thinned": config["every"] > 1,
-            **summarise(metrics),
-            "paper": None if target is None else target._asdict(),
-            "not_as_in_the_paper": deviations(config),
-            "seconds": round(seconds, 1),
-        }
-    )
+    return {
+        "task": config["task"],
+        "encoder": config["encoder"],
+        "parameters": count_parameters(config),
+        "thinned": config["every"] > 1,
+        **summarise(metrics),
+        "paper": None if target is None else target._asdict(),
+        "not_as_in_the_paper": deviations(config),
+        "seconds": round(seconds, 1),
+    }
 
 
 def write_final(path: Path, params: Mapping[str, Any]) -> None:
@@ -72,9 +78,11 @@ def write_final(path: Path, params: Mapping[str, Any]) -> None:
 
 
 def count_parameters(config: Mapping[str, Any]) -> int:
-    """Trainable numbers of one seed: the table of distinct vectors and the linear head."""
-    width = config["inputs"] * config["dim"]
-    return config["vectors"] * config["dim"] + len(config["classes"]) * (width + config["bias"])
+    """Trainable numbers of one seed, from a run's config."""
+    from jaxiso.experiments.embed import parameter_count
+
+    vectors, dim, inputs = (config[name] for name in ("vectors", "dim", "inputs"))
+    return parameter_count(vectors, dim, inputs, len(config["classes"]), config["bias"])
 
 
 def find_target(config: Mapping[str, Any]) -> EmbedTarget | None:
@@ -89,9 +97,15 @@ def deviations(config: Mapping[str, Any]) -> list[str]:
         return []
     from jaxiso.data import TASKS
 
-    updates, parameters = TASKS[config["task"]].updates, count_parameters(config)
+    task, parameters = TASKS[config["task"]], count_parameters(config)
+    updates = task.updates
     sampled = config["items"] > min(20_000, config["sample"] or 20_000)
     checks = [
+        (
+            task.kind == "word",
+            "the words and their vectors, which cannot be redistributed: these are others, unless "
+            "you brought the paper's own",
+        ),
         (config["seeds"] != 5, f"{config['seeds']} seed(s) instead of 5"),
         (config["updates"] != updates, f"{config['updates']} updates instead of {updates}"),
         (config["every"] > 1, f"measured after every {config['every']} updates, not after each"),
@@ -114,29 +128,50 @@ def deviations(config: Mapping[str, Any]) -> list[str]:
 
 
 def print_result(directory: Path, result: Mapping[str, Any]) -> None:
-    """Prints a finished run's table to standard output."""
+    """Prints a finished run's table to standard output.
+
+    Raises:
+        InputError: the result is damaged.
+    """
     from rich.console import Console
     from rich.table import Table
 
-    encoder = f", {result['encoder']}" if result["encoder"] else ""
-    table = Table(title=f"{result['task']}{encoder}", title_justify="left")
-    table.add_column("")
-    for name in ("this run", "paper", "difference"):
-        table.add_column(name, justify="right")
-    for row in _rows(result):
-        table.add_row(*row)
-    out = Console(highlight=False, soft_wrap=True)
+    try:
+        encoder = f", {result['encoder']}" if result["encoder"] else ""
+        table = Table(title=f"{result['task']}{encoder}", title_justify="left")
+        table.add_column("")
+        for name in ("this run", "paper", "difference"):
+            table.add_column(name, justify="right")
+        for row in _rows(result):
+            table.add_row(*row)
+        remarks = _remarks(result)
+        spent = duration(result["seconds"])
+    except (KeyError, TypeError, AttributeError, ValueError) as error:
+        raise InputError(
+            f"{directory / RESULT} is damaged ({type(error).__name__}: {error}); delete it, and "
+            "the same command writes it again"
+        ) from None
+    # No markup: a path may have brackets in it.
+    out = Console(highlight=False, soft_wrap=True, markup=False)
     out.print(table)
+    for line in remarks:
+        out.print(line)
+    out.print(f"Time: {spent}")
+    files = ", ".join((CONFIG, METRICS, RESULT, FINAL, f"{FIGURES}/", f"{CHECKPOINTS}/"))
+    out.print(f"Files in {directory}: {files}")
+
+
+def _remarks(result: Mapping[str, Any]) -> list[str]:
+    remarks = [f"Not as in the paper: {line}" for line in result["not_as_in_the_paper"]]
+    if result["diverged_at"] is not None:
+        step = result["diverged_at"]
+        remarks.append(f"Diverged: not finite from update {step:,} on; lower --lr or --scale")
     if result["thinned"]:
-        out.print(
+        remarks.append(
             "* r over thinned measurements: not comparable with the paper, which measures after "
             "every update"
         )
-    for line in result["not_as_in_the_paper"]:
-        out.print(f"Not as in the paper: {line}")
-    out.print(f"Time: {duration(result['seconds'])}")
-    files = ", ".join((CONFIG, METRICS, RESULT, FINAL, f"{FIGURES}/", f"{CHECKPOINTS}/"))
-    out.print(f"Files in {directory}: {files}")
+    return remarks
 
 
 def _rows(result: Mapping[str, Any]) -> list[tuple[str, str, str, str]]:
@@ -175,9 +210,11 @@ def _rows(result: Mapping[str, Any]) -> list[tuple[str, str, str, str]]:
         for when in ("start", "final"):
             found = result[when][key]
             sd = "" if found["sd"] is None else f" ± {found['sd']:.5f}"
-            rows.append((f"{label}, {when}", f"{found['mean']:.5f}{sd}", "-", ""))
+            mean = "not finite" if found["mean"] is None else f"{found['mean']:.5f}"
+            rows.append((f"{label}, {when}", f"{mean}{sd}", "-", ""))
     if result["largest_sd"] is not None:
-        limit = "< 0.0054" if paper else "-"
+        # Stated in Section 3.2, for the tasks whose ρ is not given each.
+        limit = "< 0.0054" if paper and paper["spearman_rho"] is None else "-"
         label = "Largest sd over seeds, any step"
         rows.append((label, f"{result['largest_sd']:.5f}", limit, ""))
     return rows

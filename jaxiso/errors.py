@@ -1,4 +1,4 @@
-"""The one error that a user of the commands can cause."""
+"""How a command ends when it does not end well."""
 
 
 class InputError(Exception):
@@ -7,3 +7,15 @@ class InputError(Exception):
     The message names the value, the file and line where there is one, what is allowed, and what to
     do next. The commands print it without a traceback and exit with code 2.
     """
+
+
+class Stopped(Exception):
+    """The user, or the machine's scheduler, asked the command to stop, and it saved its work.
+
+    Attributes:
+        code: exit code of the process: 128 and the number of the signal.
+    """
+
+    def __init__(self, message: str, code: int) -> None:
+        super().__init__(message)
+        self.code = code

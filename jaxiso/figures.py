@@ -37,7 +37,7 @@ def figure_across_training(metrics: Mapping[str, Sequence[float]], title: str) -
         ax.set(xlabel="Updates", ylabel=label, title=f"{label} across training")
         ax.grid(alpha=0.3)
     axes[0].legend(loc="lower right")
-    figure.suptitle(title)
+    figure.suptitle(title, parse_math=False)  # a file name may have a $ in it
     return figure
 
 
@@ -57,7 +57,8 @@ def figure_relationship(metrics: Mapping[str, Sequence[float]], title: str) -> F
     ax.plot(isoscore, silhouette, color="0.7", lw=1, zorder=1)
     points = ax.scatter(isoscore, silhouette, c=steps, s=8, cmap="viridis", zorder=2)
     figure.colorbar(points, label="Updates")
-    ax.set(xlabel="IsoScore", ylabel="Silhouette", title=title)
+    ax.set(xlabel="IsoScore", ylabel="Silhouette")
+    ax.set_title(title, parse_math=False)
     ax.grid(alpha=0.3)
     return figure
 

@@ -26,36 +26,12 @@ from filelock import FileLock, Timeout
 
 from jaxiso import console
 from jaxiso.errors import InputError
-from jaxiso.files import replacing
+from jaxiso.files import read_object, replacing, write_json
 
 CONFIG, METRICS, RESULT = "config.json", "metrics.parquet", "result.json"
 FINAL, CHECKPOINTS, FIGURES = "final.npz", "checkpoints", "figures"
 
 State = TypeVar("State")
-
-
-def write_json(path: Path, content: object) -> None:
-    """Writes indented JSON atomically."""
-    text = json.dumps(content, indent=2, ensure_ascii=False, allow_nan=False)
-    with replacing(path) as file:
-        file.write(f"{text}\n".encode())
-
-
-def read_json(path: Path) -> dict[str, Any]:
-    """Reads a JSON object.
-
-    Raises:
-        InputError: the file is not there, or does not hold a JSON object.
-    """
-    try:
-        content = json.loads(path.read_text(encoding="utf-8"))
-    except OSError as error:
-        raise InputError(f"{path}: cannot be read ({error.strerror})") from None
-    except ValueError as error:
-        raise InputError(f"{path}: not JSON ({error}); is it a run directory of jaxiso?") from None
-    if not isinstance(content, dict):
-        raise InputError(f"{path}: holds no JSON object; is it a run directory of jaxiso?")
-    return content
 
 
 class Run:
@@ -87,6 +63,7 @@ class Run:
             raise InputError(f"--out {directory}: is a file; give a directory")
         try:
             directory.mkdir(parents=True, exist_ok=True)
+            self._refuse_what_is_no_run()
             self._lock = FileLock(directory / ".lock", timeout=0)
             self._lock.acquire()  # the system frees it when the process dies, however it dies
         except Timeout:
@@ -96,7 +73,19 @@ class Run:
             ) from None
         except OSError as error:
             raise InputError(f"--out {directory}: cannot be written ({error.strerror})") from None
-        self._adopt(config, origin, overwrite)
+        try:
+            self._adopt(config, origin, overwrite)
+        except BaseException:
+            self._lock.release()
+            raise
+
+    def _refuse_what_is_no_run(self) -> None:
+        found = sorted(p.name for p in self.directory.iterdir() if not p.name.startswith("."))
+        if found and CONFIG not in found:
+            raise InputError(
+                f"{self.directory}: has files ({', '.join(found[:3])}) but no {CONFIG}, so it is "
+                "no run directory; give another --out"
+            )
 
     def __enter__(self) -> Run:
         return self
@@ -112,38 +101,52 @@ class Run:
     def _adopt(self, config: dict[str, Any], origin: dict[str, Any], overwrite: bool) -> None:
         """Makes the directory one of this config, or finds that it is."""
         path = self.directory / CONFIG
-        content = {"config": config, "origin": origin}
-        if not path.exists():
-            found = sorted(p.name for p in self.directory.iterdir() if not p.name.startswith("."))
-            if found:
-                raise InputError(
-                    f"{self.directory}: has files ({', '.join(found[:3])}) but no {CONFIG}, so it "
-                    "is no run directory; give another --out"
-                )
-            write_json(path, content)
-            return
-        if overwrite:
+        for part in self.directory.rglob(".*.part"):  # of a process that was killed
+            part.unlink()
+        if overwrite and path.exists():
             self._clear()
-            write_json(path, content)
+        elif path.exists():
+            self._compare(read_object(path), config, origin)
             return
-        stored = read_json(path)
-        changes = _differences(stored.get("config", {}), json.loads(json.dumps(config)))
+        write_json(path, {"config": config, "origin": origin})
+
+    def _compare(
+        self, stored: dict[str, Any], config: dict[str, Any], origin: dict[str, Any]
+    ) -> None:
+        """Refuses another config; notes and records other versions or another device."""
+        path = self.directory / CONFIG
+        old, last = stored.get("config"), stored.get("origin")
+        if not isinstance(old, dict) or not isinstance(last, dict):
+            raise InputError(f"{path}: has no config and origin; is it a run directory of jaxiso?")
+        changes = _differences(old, json.loads(json.dumps(config)))
         if changes:
             raise InputError(
                 f"{self.directory}: holds a run with another configuration:\n"
                 + "\n".join(f"  {line}" for line in changes)
                 + "\nGive another --out, or --overwrite to delete that run and start anew."
             )
-        if not self.finished:
-            for line in _differences(stored.get("origin", {}), origin):
-                console.note(f"note: the run was started elsewhere: {line}", quiet=self._quiet)
+        if self.finished:
+            return
+        for line in _differences(last, origin):
+            console.note(f"note: the run was started elsewhere: {line}", quiet=self._quiet)
+        if last != origin:
+            earlier = [*stored.get("earlier_origins", []), last]
+            write_json(path, {"config": old, "origin": origin, "earlier_origins": earlier})
 
     def _clear(self) -> None:
         """Deletes what a run writes, and nothing else; the config stays, to be replaced."""
-        for name in (CHECKPOINTS, FIGURES):
-            shutil.rmtree(self.directory / name, ignore_errors=True)
-        for name in (RESULT, METRICS, FINAL):
-            (self.directory / name).unlink(missing_ok=True)
+        try:
+            for name in (CHECKPOINTS, FIGURES):
+                if (self.directory / name).exists():
+                    shutil.rmtree(self.directory / name)
+            for name in (RESULT, METRICS, FINAL):
+                (self.directory / name).unlink(missing_ok=True)
+        except OSError as error:
+            # Old checkpoints under a new config would be gone on from.
+            raise InputError(
+                f"--overwrite: {error.filename} cannot be deleted ({error.strerror}); delete "
+                f"{self.directory} by hand, or give another --out"
+            ) from None
 
     @property
     def finished(self) -> bool:
@@ -153,7 +156,7 @@ class Run:
     @property
     def result(self) -> dict[str, Any]:
         """The summary of a finished run."""
-        return read_json(self.directory / RESULT)
+        return read_object(self.directory / RESULT)
 
     def restore(self, template: State) -> tuple[int, State, dict[str, list[float]]] | None:
         """The latest checkpoint, and the metrics up to its step; None where there is none.
@@ -162,10 +165,25 @@ class Run:
             template: a state of the same structure, shapes and types.
 
         Raises:
-            InputError: the metrics are damaged. A damaged checkpoint is noted and left out.
+            InputError: the metrics are damaged, or all checkpoints. Where an earlier one can be
+                read, a damaged one is noted and put aside.
         """
+        found, unusable = None, {}
         with self._checkpoints() as manager:
-            found = self._latest(manager, template)
+            for step in sorted(manager.all_steps(), reverse=True):
+                try:
+                    found = step, self._load(manager, step, template)
+                    break
+                except Exception as error:  # orbax raises many kinds
+                    unusable[step] = f"{type(error).__name__}: {str(error).splitlines()[0][:200]}"
+        if found is None and unusable:
+            step = max(unusable)
+            raise InputError(
+                f"{self.directory}/{CHECKPOINTS}/{step} cannot be read ({unusable[step]}), nor any "
+                "earlier one; try again if that may pass, or give --overwrite to start anew"
+            )
+        for step, why in unusable.items():
+            self._put_aside(step, why)
         if found is None:
             return None
         step, state = found
@@ -173,20 +191,19 @@ class Run:
         keep = [i for i, s in enumerate(metrics["step"]) if s <= step]
         return step, state, {name: [column[i] for i in keep] for name, column in metrics.items()}
 
-    def _latest(self, manager: Any, template: State) -> tuple[int, State] | None:
+    @staticmethod
+    def _load(manager: Any, step: int, template: State) -> State:
         import orbax.checkpoint as ocp
 
-        for step in sorted(manager.all_steps(), reverse=True):
-            try:
-                target = ocp.args.StandardRestore(_abstract(template))
-                return step, manager.restore(step, args=target)
-            except Exception as error:  # orbax raises many kinds, and none is worth a traceback
-                console.note(
-                    f"{self.directory}/{CHECKPOINTS}/{step} is damaged and left out "
-                    f"({type(error).__name__}: {str(error).splitlines()[0][:120]})",
-                )
-                manager.delete(step)
-        return None
+        return manager.restore(step, args=ocp.args.StandardRestore(_abstract(template)))
+
+    def _put_aside(self, step: int, why: str) -> None:
+        """Moves a damaged checkpoint out of the way of the next one of that step."""
+        aside = self.directory / f"damaged-checkpoint-{step}"
+        if aside.exists():
+            shutil.rmtree(aside)
+        (self.directory / CHECKPOINTS / str(step)).rename(aside)
+        console.note(f"{self.directory}/{CHECKPOINTS}/{step} is damaged ({why}); moved to {aside}")
 
     def save(self, step: int, state: Any, metrics: Mapping[str, Sequence[float]]) -> None:
         """Writes the metrics so far, then a checkpoint that replaces the one before."""

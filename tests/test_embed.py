@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import json
 import os
+import signal
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import numpy as np
@@ -14,7 +16,7 @@ import pytest
 from commands import after_config, after_update_20, command, during_a_checkpoint, finish, kill_at
 
 from jaxiso import console, embed
-from jaxiso.errors import InputError
+from jaxiso.errors import InputError, Stopped
 
 
 @pytest.fixture(scope="module")
@@ -80,6 +82,69 @@ def test_a_run_from_start_to_end(tmp_path, vectors, capsys):
         run_main("--vectors", vectors, "--updates", 6, "--seeds", 3, "--out", out)
     run_main("--vectors", vectors, "--updates", 2, "--seeds", 2, "--out", out, "--overwrite")
     assert pq.read_table(out / "metrics.parquet").num_rows == 6
+
+
+def test_with_no_task_it_is_digits(tmp_path, capsys, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    run_main("--updates", 3, "--seeds", 2)
+    assert "digits" in capsys.readouterr().out
+    assert (tmp_path / "runs" / "digits-2seeds-3updates" / "result.json").exists()
+
+
+def test_a_run_that_diverges_ends_with_a_result(tmp_path, vectors, capsys):
+    """Also: a file name with the marks of formulas and of markup in it."""
+    odd = tmp_path / "a$_$b [red].npz"
+    odd.write_bytes(vectors.read_bytes())
+    out = tmp_path / "c[/x]d"
+    run_main("--vectors", odd, "--updates", 3, "--seeds", 2, "--lr", 1e30, "--out", out)
+    printed = capsys.readouterr().out
+    for text in ("not defined", "not finite", "Diverged: not finite from update", str(out)):
+        assert text in printed
+    (out / "result.json").write_text("{}")
+    with pytest.raises(InputError, match=r"result\.json is damaged.*delete it"):
+        run_main("--vectors", odd, "--updates", 3, "--seeds", 2, "--lr", 1e30, "--out", out)
+
+
+def test_word_vectors_are_told_apart_by_content(tmp_path, capsys):
+    """Two files of one name, one after the other, into one run directory."""
+    words = ["and", "but", "cat", "dog", "run", "sit"]
+    lines = [
+        json.dumps({"word": w, "labels": ["noun" if i % 2 else "verb"]})
+        for i, w in enumerate(words)
+    ]
+    (tmp_path / "pos").mkdir()
+    (tmp_path / "pos" / "words.jsonl").write_text("\n".join(lines))
+    rng = np.random.default_rng(0)
+    for folder in ("a", "b"):
+        rows = [f"{word} " + " ".join(map(str, rng.normal(size=4))) for word in words]
+        (tmp_path / folder).mkdir()
+        (tmp_path / folder / "vec.txt").write_text("\n".join(["6 4", *rows]) + "\n")
+    options = ("--task", "pos", "--data-dir", tmp_path, "--updates", 2, "--seeds", 2)
+    run_main(*options, "--word-vectors", tmp_path / "a" / "vec.txt", "--out", tmp_path / "run")
+    assert "which cannot be redistributed" not in capsys.readouterr().out  # no row of the paper's
+    with pytest.raises(InputError, match="vectors_sha256: there"):
+        run_main(*options, "--word-vectors", tmp_path / "b" / "vec.txt", "--out", tmp_path / "run")
+
+
+def test_a_directory_is_never_taken_for_a_published_encoder(tmp_path, monkeypatch):
+    from jaxiso.embeddings import load_embeddings
+    from jaxiso.encoders import weights
+    from jaxiso.encoders.weights import EncoderFiles
+
+    (tmp_path / "polarity").mkdir()
+    rows = [json.dumps({"text": f"t{i}", "label": i % 2}) for i in range(4)]
+    (tmp_path / "polarity" / "train.jsonl").write_text("\n".join(rows))
+    folder = tmp_path / "minilm"
+    folder.mkdir()
+    (folder / "model.safetensors").write_bytes(b"weights")
+    files = EncoderFiles("minilm", folder, "directory")
+    monkeypatch.setattr(weights, "find_encoder", lambda *_, **__: files)
+    monkeypatch.setattr(weights, "encoder_dim", lambda _: 8)
+    found = load_embeddings("polarity", encoder=str(folder), data_dir=tmp_path, quiet=True)
+    assert found.encoder == "custom-minilm" and found.digest is not None
+    hub = "sentence-transformers/all-MiniLM-L6-v2"
+    known = load_embeddings("polarity", encoder=hub, data_dir=tmp_path, quiet=True)
+    assert known.encoder == "minilm" and known.digest is None
 
 
 def test_thinned_runs_say_so(tmp_path, vectors, capsys):
@@ -150,8 +215,12 @@ MOMENTS = (after_config, during_a_checkpoint, after_update_20, while_finishing)
 
 
 def test_killed_runs_end_in_the_same_bits(tmp_path, vectors):
-    """Killed again and again, the last time after training: every number as if never killed."""
+    """Killed again and again, the last time after training: every number as if never killed.
+
+    Each update measures a random sample, so that the random draws have to be the same too.
+    """
     options = ("--vectors", vectors, "--updates", 30, "--seeds", 2, "--checkpoint-every", 2)
+    options += ("--sample", 400)
     whole, killed = tmp_path / "whole", tmp_path / "killed"
     assert finish(command("embed", *options, "--out", whole)).returncode == 0
     again = command("embed", *options, "--out", killed)
@@ -181,6 +250,26 @@ def test_a_run_without_checkpoints_starts_again(tmp_path, vectors):
     assert [p.name for p in (out / "checkpoints").iterdir()] == ["8"]
 
 
+def test_a_polite_interruption_saves_first(tmp_path, vectors):
+    options = ("--vectors", vectors, "--updates", 3000, "--seeds", 2, "--checkpoint-every", 0)
+    out = tmp_path / "run"
+    with subprocess.Popen(
+        command("embed", *options, "--out", out), stderr=subprocess.PIPE, text=True
+    ) as process:
+        while not (out / ".lock").exists():
+            time.sleep(0.01)
+        time.sleep(6)  # past the imports and, most likely, amid the updates
+        process.send_signal(signal.SIGTERM)
+        _, said = process.communicate(timeout=120)
+    if process.returncode == -signal.SIGTERM:
+        pytest.fail("the signal came before the loop began: the machine is very slow")
+    assert process.returncode == 143, said
+    assert "the same command goes on from there" in said
+    (checkpoint,) = (out / "checkpoints").iterdir()
+    assert f"stopped after update {int(checkpoint.name):,} of 3,000" in said
+    assert max(pq.read_table(out / "metrics.parquet")["step"].to_pylist()) == int(checkpoint.name)
+
+
 # --- errors -----------------------------------------------------------------------------------
 
 
@@ -191,6 +280,7 @@ def test_a_run_without_checkpoints_starts_again(tmp_path, vectors):
         (["--updates", "0"], r"--updates 0: must be at least 1"),
         (["--every", "-1"], r"--every -1: must be at least 1"),
         (["--checkpoint-every", "-5"], r"--checkpoint-every -5: must be at least 0"),
+        (["--seed", "4294967296"], r"--seed 4294967296: must be below 4294967296 \(2\^32\)"),
         (["--sample", "2"], r"--sample 2: must be at least 3 \(or 0"),
         (["--lr", "nan"], r"--lr nan: must be a finite number above 0"),
         (["--scale", "0"], r"--scale 0\.0: must be a finite number above 0"),
@@ -220,14 +310,28 @@ def test_errors_are_one_message_and_exit_code_2(tmp_path):
     assert "glue/mrpc/train.jsonl" in done.stderr and "load_dataset" in done.stderr
 
 
-def test_interruptions_say_how_to_go_on(capsys):
-    def interrupted():
-        raise KeyboardInterrupt
+def test_each_way_to_end_has_its_code(capsys):
+    def ends_with(error: BaseException) -> tuple[object, str]:
+        def main():
+            raise error
 
-    with pytest.raises(SystemExit) as exit_:
-        console.run_command(interrupted)
-    assert exit_.value.code == 130
-    assert "the same command goes on" in capsys.readouterr().err
+        with pytest.raises(SystemExit) as exit_:
+            console.run_command(main)
+        return exit_.value.code, capsys.readouterr().err
+
+    full = OSError(28, "No space left on device", "metrics.parquet")
+    kept = "error: metrics.parquet: No space left on device; what was saved before is kept\n"
+    assert ends_with(full) == (1, kept)
+    assert ends_with(InputError("--seeds 0")) == (2, "error: --seeds 0\n")
+    assert ends_with(Stopped("stopped after update 7", 143)) == (143, "stopped after update 7\n")
+    assert ends_with(KeyboardInterrupt()) == (130, "interrupted\n")
+    assert ends_with(BrokenPipeError()) == (1, "")
+
+
+def test_labels_that_are_all_different_are_refused(tmp_path):
+    np.savez(tmp_path / "own.npz", X=np.random.default_rng(0).normal(size=(5, 3)), y=np.arange(5))
+    with pytest.raises(InputError, match=r"own\.npz: all 5 items have labels of their own"):
+        run_main("--vectors", tmp_path / "own.npz")
 
 
 def test_help_is_light_and_has_defaults():

@@ -13,7 +13,8 @@ import numpy as np
 import pytest
 
 from jaxiso.errors import InputError
-from jaxiso.runs import Run, read_json, read_metrics
+from jaxiso.files import read_object
+from jaxiso.runs import Run, read_metrics
 
 CONFIG = {"task": "toy", "seeds": 2, "dropped": {"no label": 1}}
 
@@ -77,6 +78,24 @@ def test_a_damaged_checkpoint_is_left_out(tmp_path, capsys):
         run.save(4, state(40), metrics(5))
         again = run.restore(state(0))
     assert again is not None and again[0] == 4 and float(again[1].params["w"][0, 0]) == 40
+    assert (tmp_path / "damaged-checkpoint-4").is_dir()
+
+
+def test_what_may_pass_deletes_nothing(tmp_path, monkeypatch):
+    """Out of memory, or a file system that is away for a while."""
+    with open_run(tmp_path) as run:
+        run.save(2, state(2), metrics(3))
+        run.save(4, state(4), metrics(5))
+
+        def fail(*_):
+            raise MemoryError("17 GiB")
+
+        monkeypatch.setattr(Run, "_load", staticmethod(fail))
+        with pytest.raises(InputError, match=r"checkpoints/4 cannot be read.*17 GiB.*try again"):
+            run.restore(state(0))
+        monkeypatch.undo()
+        restored = run.restore(state(0))
+    assert restored is not None and restored[0] == 4
 
 
 def test_another_config_is_refused_with_the_difference(tmp_path):
@@ -86,7 +105,7 @@ def test_another_config_is_refused_with_the_difference(tmp_path):
     with pytest.raises(InputError, match=r"lr: there 'absent', now 0\.1"):
         open_run(tmp_path, {**CONFIG, "lr": 0.1})
     with open_run(tmp_path, {**CONFIG, "seeds": 3}, overwrite=True) as run:
-        assert read_json(tmp_path / "config.json")["config"]["seeds"] == 3
+        assert read_object(tmp_path / "config.json")["config"]["seeds"] == 3
         assert run.restore(state(0)) is None
 
 
@@ -107,6 +126,8 @@ def test_other_versions_are_noted(tmp_path, capsys):
     open_run(tmp_path).__exit__(None, None, None)
     with Run(tmp_path, CONFIG, origin={"jax": "2"}):
         assert "jax: there '1', now '2'" in capsys.readouterr().err
+    stored = read_object(tmp_path / "config.json")
+    assert stored["origin"] == {"jax": "2"} and stored["earlier_origins"] == [{"jax": "1"}]
 
 
 def test_folders_of_something_else_are_refused(tmp_path):
@@ -115,6 +136,7 @@ def test_folders_of_something_else_are_refused(tmp_path):
         open_run(tmp_path)
     with pytest.raises(InputError, match="no run directory"):
         open_run(tmp_path, overwrite=True)
+    assert [path.name for path in tmp_path.iterdir()] == ["thesis.tex"]
     with pytest.raises(InputError, match="is a file"):
         open_run(tmp_path / "thesis.tex")
     with pytest.raises(InputError, match="cannot be written"):
@@ -141,11 +163,20 @@ def test_one_process_at_a_time(tmp_path):
     answers.join_thread()
 
 
-@pytest.mark.parametrize("content", ["", "[1]", "{", "\x00"])
+@pytest.mark.parametrize("content", ["", "[1]", "{", "\x00", "{}", '{"config": 3}'])
 def test_a_damaged_config_is_named(tmp_path, content):
     (tmp_path / "config.json").write_text(content)
-    with pytest.raises(InputError, match=r"config\.json: .*run directory"):
+    with pytest.raises(InputError, match=r"config\.json"):
         open_run(tmp_path)
+
+
+def test_what_a_killed_process_left_is_removed(tmp_path):
+    open_run(tmp_path).__exit__(None, None, None)
+    (tmp_path / "figures").mkdir()
+    for name in (".final.npz.abc.part", "figures/.figure2.png.abc.part"):
+        (tmp_path / name).write_bytes(b"half")
+    open_run(tmp_path).__exit__(None, None, None)
+    assert not list(tmp_path.rglob(".*.part"))
 
 
 def test_damaged_metrics_are_named(tmp_path):

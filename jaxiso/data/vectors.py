@@ -71,17 +71,18 @@ def _items(name: str, targets: np.ndarray, classes: tuple[str, ...], source: str
 def _read_npz(path: Path) -> dict[str, np.ndarray]:
     """The arrays X and y; never unpickles, since a pickle can run any code."""
     try:
-        archive = np.load(path, allow_pickle=False)
+        with path.open("rb") as file:  # closed here: np.load forgets to where it fails
+            archive = np.load(file, allow_pickle=False)
+            if not isinstance(archive, np.lib.npyio.NpzFile):
+                raise InputError(f"{path}: holds one array and no labels; save both by {_WANTED}")
+            with archive:
+                return {name: _member(archive, name, path) for name in ("X", "y")}
     except FileNotFoundError:
         raise InputError(f"{path}: no such file; it must be a .npz from {_WANTED}") from None
     except (ValueError, EOFError, zipfile.BadZipFile) as error:
         raise InputError(f"{path}: not a .npz file; save one by {_WANTED}") from error
     except OSError as error:
         raise InputError(f"{path}: cannot be read: {error.strerror or error}") from error
-    if not isinstance(archive, np.lib.npyio.NpzFile):
-        raise InputError(f"{path}: holds one array and no labels; save both by {_WANTED}")
-    with archive:
-        return {name: _member(archive, name, path) for name in ("X", "y")}
 
 
 def _member(archive: Any, name: str, path: Path) -> np.ndarray:
@@ -89,7 +90,10 @@ def _member(archive: Any, name: str, path: Path) -> np.ndarray:
         found = ", ".join(archive.files) or "none"
         raise InputError(f"{path}: no array {name!r}; found {found}; save both by {_WANTED}")
     try:
-        return archive[name]
+        found = archive[name]
+        if not isinstance(found, np.ndarray):  # a member that is no .npy comes back as bytes
+            raise ValueError("it is not in the .npy format")
+        return found
     except ValueError as error:
         if "allow_pickle" not in str(error):
             raise InputError(f"{path}: array {name!r} is damaged: {error}") from error
@@ -121,6 +125,8 @@ def _check_vectors(x: np.ndarray, path: Path) -> np.ndarray:
             f"{path}: X[{row}, {column}] is {x[row, column]}, and {len(bad):,} values in all are "
             "not finite in float32; every value must be a finite number"
         )
+    if len(vectors) > 1 and (vectors == vectors[:1]).all():
+        raise InputError(f"{path}: all rows of X are the same; there is nothing to measure")
     return vectors
 
 

@@ -118,6 +118,7 @@ def _encode(
             f"all that {files.name} takes; the rest of them is left out",
             quiet=quiet,
         )
+    note(f"{files.name}: weights from {files.origin}", quiet=quiet)
     shape = settings.architecture
     params = _params(files.weights, file_digest(files.weights), shape)
     if tokens_per_batch is None:

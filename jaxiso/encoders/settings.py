@@ -6,12 +6,12 @@ layer after it, a prompt) is an error that names the file and what is allowed.
 
 from __future__ import annotations
 
-import json
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from jaxiso.errors import InputError
+from jaxiso.files import read_json, read_object
 
 MODEL_TYPES = ("bert", "mpnet", "roberta")
 # Settings that may be absent, and the only value with which the network here is the same.
@@ -88,7 +88,7 @@ def read_settings(directory: Path) -> EncoderSettings:
     """
     architecture = _architecture(directory / "config.json")
     sentence_file = directory / "sentence_bert_config.json"
-    sentence = read_json(sentence_file) if sentence_file.is_file() else {}
+    sentence = read_object(sentence_file) if sentence_file.is_file() else {}
     room = architecture.positions - architecture.first_position
     if sentence.get("max_seq_length") is not None:
         max_tokens = whole_number(sentence, "max_seq_length", sentence_file)
@@ -110,14 +110,6 @@ def read_settings(directory: Path) -> EncoderSettings:
     )
 
 
-def read_json(path: Path) -> dict[str, Any]:
-    """A JSON object from a file; InputError where it is missing, or no JSON, or no object."""
-    found = _read(path)
-    if not isinstance(found, dict):
-        raise InputError(f"{path}: expected a JSON object, found {type(found).__name__}")
-    return found
-
-
 def whole_number(values: dict[str, Any], key: str, path: Path, default: int | None = None) -> int:
     """A whole number from a JSON object, 0 or more; InputError if it is something else."""
     value = values.get(key, default)
@@ -126,17 +118,8 @@ def whole_number(values: dict[str, Any], key: str, path: Path, default: int | No
     return value
 
 
-def _read(path: Path) -> Any:
-    try:
-        return json.loads(path.read_text(encoding="utf-8"))
-    except OSError as error:
-        raise InputError(f"{path} cannot be read: {error.strerror}") from None
-    except ValueError as error:  # not JSON, or not UTF-8
-        raise InputError(f"{path} is not a JSON file: {error}") from None
-
-
 def _architecture(path: Path) -> Architecture:
-    config = read_json(path)
+    config = read_object(path)
     model_type = config.get("model_type")
     if model_type not in MODEL_TYPES:
         raise InputError(
@@ -175,7 +158,7 @@ def _architecture(path: Path) -> Architecture:
 def _normalises(directory: Path) -> bool:
     """Whether modules.json ends in Normalize; InputError unless it is Transformer, mean Pooling."""
     path = directory / "modules.json"
-    modules = _read(path)
+    modules = read_json(path)
     if not isinstance(modules, list) or not all(isinstance(one, dict) for one in modules):
         raise InputError(f"{path}: expected a list of modules")
     types = [str(one.get("type")) for one in modules]
@@ -188,7 +171,7 @@ def _normalises(directory: Path) -> bool:
             "the folder itself), Pooling and, if wanted, Normalize, of sentence_transformers"
         )
     pooling_path = directory / str(modules[1].get("path")) / "config.json"
-    pooling = read_json(pooling_path)
+    pooling = read_object(pooling_path)
     modes = {key for key, on in pooling.items() if key.startswith("pooling_mode_") and on is True}
     if pooling.get("pooling_mode") is not None:
         modes = {f"pooling_mode_{pooling['pooling_mode']}_tokens"}
@@ -201,13 +184,13 @@ def _normalises(directory: Path) -> bool:
 
 
 def _tokenizer_limit(path: Path) -> int:
-    limit = read_json(path).get("model_max_length") if path.is_file() else None
+    limit = read_object(path).get("model_max_length") if path.is_file() else None
     # transformers writes 1e30 for "no limit".
     return int(limit) if isinstance(limit, int | float) and 3 <= limit < 1e9 else 1_000_000_000
 
 
 def _check_prompt(path: Path) -> None:
-    config = read_json(path) if path.is_file() else {}
+    config = read_object(path) if path.is_file() else {}
     name = config.get("default_prompt_name")
     if name and (config.get("prompts") or {}).get(name):
         raise InputError(f"{path}: default_prompt_name {name!r} is not supported; allowed: null")

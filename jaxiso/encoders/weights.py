@@ -15,8 +15,9 @@ from pathlib import Path
 from jaxiso.backend import cache_dir
 from jaxiso.console import note
 from jaxiso.encoders.parts import check_digest, package_folder, unpack_parts
-from jaxiso.encoders.settings import read_json, whole_number
+from jaxiso.encoders.settings import whole_number
 from jaxiso.errors import InputError
+from jaxiso.files import read_object
 
 NEEDED = ("config.json", "tokenizer.json", "model.safetensors")
 # What sentence-transformers adds; a cache that transformers filled lacks them, and without them
@@ -97,6 +98,16 @@ class EncoderFiles:
         return self.directory / "model.safetensors"
 
 
+def published_name(encoder: str) -> str | None:
+    """The short name of one of the papers' encoders, given that or its hub id; else None.
+
+    A directory is none of them, whatever its name.
+    """
+    names = {fact.hub_id: name for name, fact in ENCODERS.items()}
+    name = names.get(encoder, encoder)
+    return name if name in ENCODERS else None
+
+
 def find_encoder(encoder: str, *, quiet: bool = False) -> EncoderFiles:
     """Finds an encoder's files on this machine, or downloads them.
 
@@ -114,9 +125,7 @@ def find_encoder(encoder: str, *, quiet: bool = False) -> EncoderFiles:
         InputError: not found anywhere (the message lists every place and the commands that get
             it), or found but incomplete or altered.
     """
-    published = {fact.hub_id: name for name, fact in ENCODERS.items()}
-    name = published.get(encoder, encoder)
-    if name in ENCODERS:
+    if (name := published_name(encoder)) is not None:
         return _find_published(name, quiet=quiet)
     directory = Path(encoder).expanduser()
     if encoder and directory.is_dir():
@@ -147,7 +156,7 @@ def encoder_dim(encoder: str) -> int:
         if encoder in (name, fact.hub_id):
             return fact.dim
     path = find_encoder(encoder).directory / "config.json"
-    return whole_number(read_json(path), "hidden_size", path)
+    return whole_number(read_object(path), "hidden_size", path)
 
 
 def _find_published(name: str, *, quiet: bool) -> EncoderFiles:
@@ -180,7 +189,7 @@ def _own_directory(name: str, looked: list[str]) -> Path | None:
         return None
     _check_files(directory)
     config = directory / "config.json"
-    if (dim := whole_number(read_json(config), "hidden_size", config)) != ENCODERS[name].dim:
+    if (dim := whole_number(read_object(config), "hidden_size", config)) != ENCODERS[name].dim:
         raise InputError(
             f"{config}: hidden_size is {dim}, but {name} ({ENCODERS[name].hub_id}) has "
             f"{ENCODERS[name].dim}: JAXISO_ENCODERS holds another model under this name"

@@ -223,11 +223,12 @@ def _accuracy(scores: Array, targets: Array) -> Float[Array, ""]:
     return jnp.sum(right).astype(jnp.float32) / right.shape[0]
 
 
-def parameter_count(config: EmbedConfig, data: EmbedData) -> int:
-    """Trainable numbers of one seed: the table of distinct vectors and the linear head."""
-    vectors, dim = data.vectors.shape
-    inputs = data.rows.shape[1]
-    return vectors * dim + config.classes * (inputs * dim + config.bias)
+def parameter_count(vectors: int, dim: int, inputs: int, classes: int, bias: bool) -> int:
+    """Trainable numbers of one seed: the table of distinct vectors and the linear head.
+
+    Paper A, Tables 1 and 2.
+    """
+    return vectors * dim + classes * (inputs * dim + bias)
 
 
 class SeedPrograms(NamedTuple):

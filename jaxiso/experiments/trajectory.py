@@ -34,23 +34,25 @@ def summarise(metrics: Mapping[str, Sequence[float]]) -> dict[str, object]:
         metrics: as for `by_step`.
 
     Returns:
-        `pearson_r` and `spearman_rho` (None where one of the two never moves); for each quantity
-        `start` and `final` mean and standard deviation over seeds (n - 1; None for one seed); and
-        `largest_sd`, the largest standard deviation over seeds of IsoScore or silhouette at any
-        step, which paper A reports in Section 3.2.
+        `pearson_r` and `spearman_rho` (None where one of the two never moves, or is not finite);
+        for each quantity `start` and `final` mean and standard deviation over seeds (n - 1; None
+        for one seed); `largest_sd`, the largest standard deviation over seeds of IsoScore or
+        silhouette at any step, which paper A reports in Section 3.2; and `diverged_at`, the first
+        step at which some quantity is not finite. None stands for every number that is not finite.
     """
-    _, values = by_step(metrics)
+    steps, values = by_step(metrics)
     isoscore, silhouette = (values[name].mean(axis=1) for name in ("isoscore", "silhouette"))
     pearson, spearman = correlations(isoscore, silhouette)
     seeds = values["isoscore"].shape[1]
+    finite = np.isfinite(np.stack(list(values.values()))).all(axis=(0, 2))
     sd = {name: v.std(axis=1, ddof=1) if seeds > 1 else None for name, v in values.items()}
     both = [s for s in (sd["isoscore"], sd["silhouette"]) if s is not None]
 
     def at(place: int) -> dict[str, dict[str, float | None]]:
         return {
             name: {
-                "mean": float(values[name][place].mean()),
-                "sd": None if (s := sd[name]) is None else float(s[place]),
+                "mean": _finite(values[name][place].mean()),
+                "sd": None if (s := sd[name]) is None else _finite(s[place]),
             }
             for name in QUANTITIES
         }
@@ -60,16 +62,22 @@ def summarise(metrics: Mapping[str, Sequence[float]]) -> dict[str, object]:
         "spearman_rho": spearman,
         "start": at(0),
         "final": at(-1),
-        "largest_sd": float(np.max(both)) if both else None,
+        "largest_sd": _finite(np.max(both)) if both else None,
+        "diverged_at": int(steps[~finite][0]) if not finite.all() else None,
     }
+
+
+def _finite(value: float) -> float | None:
+    return float(value) if np.isfinite(value) else None
 
 
 def correlations(a: np.ndarray, b: np.ndarray) -> tuple[float | None, float | None]:
     """Pearson's r and Spearman's ρ, as in paper A, Section 3.2 and Table 3.
 
-    Both are None where they are not defined: fewer than two values, or values without spread.
+    Both are None where they are not defined: fewer than two values, values without spread, or such
+    as are not finite.
     """
-    if len(a) < 2 or np.ptp(a) == 0 or np.ptp(b) == 0:
+    if len(a) < 2 or not all(np.isfinite(x).all() and np.ptp(x) > 0 for x in (a, b)):
         return None, None
     from scipy.stats import rankdata
 
@@ -86,5 +94,8 @@ def log_normalised(isoscore: np.ndarray) -> np.ndarray:
     trajectory at 0 and the largest at 1. Correlations are taken on the raw scores.
     """
     logs = np.log(np.maximum(isoscore, np.finfo(np.float32).tiny))
-    spread = np.ptp(logs)
-    return (logs - logs.min()) / (spread if spread > 0 else 1)
+    known = logs[np.isfinite(logs)]  # a run that diverged has no scores at its end
+    if not len(known):
+        return logs
+    spread = np.ptp(known)
+    return (logs - known.min()) / (spread if spread > 0 else 1)

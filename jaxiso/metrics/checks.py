@@ -14,16 +14,17 @@ from jaxtyping import Array, Float
 from numpy.typing import ArrayLike
 
 
-def as_points(points: ArrayLike, *, least: int = 1) -> Float[Array, "n d"]:
+def as_points(points: ArrayLike, *, least: int = 1, translate: bool = True) -> Float[Array, "n d"]:
     """Checks points and returns them as a JAX array of float32 (float64 where x64 is enabled).
 
-    Concrete points in double precision are centred before they are rounded to single precision:
-    all of jaxiso's metrics ignore translations, and this keeps points whose mean is far larger
-    than their spread.
+    Concrete points in double precision are centred before they are rounded to single precision,
+    which keeps points whose mean is far larger than their spread.
 
     Args:
         points: one point a row, shape (n, d), of any real type.
         least: the smallest number of points that the metric is defined for.
+        translate: whether points may be moved, all alike, as most metrics ignore translations.
+            False for those that see the origin: points then stay where they are.
 
     Raises:
         ValueError: not a 2-d array of real numbers, fewer than `least` points, no features, or a
@@ -47,7 +48,8 @@ def as_points(points: ArrayLike, *, least: int = 1) -> Float[Array, "n d"]:
         return _at_least_float32(points)
     _check_finite(points)
     if isinstance(points, np.ndarray) and points.dtype != np.float32:
-        points = _centred(points.astype(np.float64))
+        points = points.astype(np.float64)
+        points = _in_range(_centred(points) if translate else points)
     return _at_least_float32(points)
 
 
@@ -80,13 +82,17 @@ def _centred(points: np.ndarray) -> np.ndarray:
     with np.errstate(over="ignore", invalid="ignore"):
         # From the first point on, so that points in one place become zeros, not rounding errors.
         points = points - points[0]
-        points = points - points.mean(axis=0)
+        return points - points.mean(axis=0)
+
+
+def _in_range(points: np.ndarray) -> np.ndarray:
     size = float(np.abs(points).max())
     least, most = float(np.finfo(np.float32).tiny), float(np.finfo(np.float32).max)
     if size != 0 and not least <= size <= most and not jax.config.read("jax_enable_x64"):
         raise ValueError(
-            f"Input contains values outside of float32's range: the largest, relative to the mean, "
-            f"is {size:g}; allowed are {least:g} to {most:g}. Rescale the points."
+            "Input contains values outside of float32's range: the largest (relative to the mean, "
+            f"where the metric ignores it) is {size:g}; allowed are {least:g} to {most:g}. "
+            "Rescale the points."
         )
     return points
 

@@ -97,7 +97,7 @@ def test_measurements_agree_with_references(multilabel):
 
 
 def test_head_starts_as_pytorch_linear():
-    config, data, experiment = problem()
+    _, data, experiment = problem()
     keys = seed_keys(0, 400)
     states = embed.over_seeds(experiment).init(keys, data)
     limit = (INPUTS * D) ** -0.5
@@ -106,7 +106,8 @@ def test_head_starts_as_pytorch_linear():
         assert np.abs(values).max() <= limit, name
         # a uniform variable on ±limit has standard deviation limit / √3
         assert values.std() == pytest.approx(limit / 3**0.5, rel=0.05), name
-    assert embed.parameter_count(config, data) == V * D + 3 * (INPUTS * D + 1)
+    sizes = [np.size(values) for values in jax.tree.leaves(states.params)]
+    assert embed.parameter_count(V, D, INPUTS, 3, bias=True) == sum(sizes) // 400
 
 
 def test_seeds_side_by_side_equal_seeds_alone():

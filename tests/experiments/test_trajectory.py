@@ -55,3 +55,16 @@ def test_rows_may_come_in_any_order():
 def test_log_normalised():
     np.testing.assert_allclose(log_normalised(np.array([1.0, 0.1, 0.01])), [1, 0.5, 0], atol=1e-12)
     np.testing.assert_array_equal(log_normalised(np.array([0.5, 0.5])), [0, 0])
+
+
+def test_a_run_that_diverged_has_no_correlation_but_a_result():
+    isoscore = np.linspace(1, 0.5, 5)[:, None] * np.ones((5, 2))
+    isoscore[3:] = np.nan
+    found = summarise(table(isoscore, isoscore))
+    assert found["pearson_r"] is None and found["largest_sd"] is None
+    assert found["diverged_at"] == 3
+    final, start = found["final"], found["start"]
+    assert isinstance(final, dict) and isinstance(start, dict)
+    assert final["isoscore"] == {"mean": None, "sd": None}
+    assert start["isoscore"] == {"mean": 1.0, "sd": 0.0}
+    assert np.isfinite(log_normalised(isoscore)[:3]).all()

@@ -225,3 +225,23 @@ def test_refused_points(points, message):
 def test_refused_covariance(matrix, message):
     with pytest.raises(ValueError, match=message):
         isoscore_from_covariance(matrix)
+
+
+@pytest.mark.parametrize("n", [1000, 20_000])
+def test_outliers_at_right_angles_to_the_main_direction(n):
+    """The farthest points lie where nearly nothing varies."""
+    points = np.zeros((n, 3), np.float32)
+    points[:, 0] = np.where(np.arange(n) % 2, 10, -10)
+    points[:2, 1] = 11
+    assert float(isoscore(points)) == pytest.approx(seven_steps(points), rel=1e-4)
+
+
+def test_concrete_covariances_are_taken_in_float64():
+    for small in (1e-3, 1e-5, 1e-7):
+        covariance = np.diag([1.0, small, small, small, small, small])
+        expected = ((1 + 5 * small) ** 2 / (1 + 5 * small**2) - 1) / 5
+        assert float(isoscore_from_covariance(covariance)) == pytest.approx(expected, rel=1e-6)
+        assert float(isoscore_from_covariance(covariance * 1e300)) == pytest.approx(expected)
+    for wrong in (np.eye(2, dtype=complex), np.array([["a", "b"], ["c", "d"]])):
+        with pytest.raises(ValueError, match="Expected real numbers as covariance"):
+            isoscore_from_covariance(wrong)
