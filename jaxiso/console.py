@@ -66,6 +66,25 @@ class StopSignals:
                 self._before[number] = signal.signal(number, self._receive)
         return self
 
+    def stop_if_received(self, done: int, total: int, *, overwrite: bool) -> None:
+        """Ends a command whose work up to update `done` of `total` has just been saved.
+
+        Args:
+            done: updates done.
+            total: updates in all.
+            overwrite: the command was given --overwrite, which would delete that work.
+
+        Raises:
+            Stopped: a signal was received.
+        """
+        if self.received is not None:
+            how = " without --overwrite" if overwrite else ""
+            raise Stopped(
+                f"stopped after update {done:,} of {total:,}; the same command{how} goes on from "
+                "there",
+                128 + self.received,
+            )
+
     def _receive(self, number: int, frame: object) -> None:
         del frame
         self.received = number

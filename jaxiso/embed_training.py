@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from jaxiso import console
-from jaxiso.errors import Stopped
 
 if TYPE_CHECKING:
     from jaxiso.embed import Options
@@ -104,20 +103,16 @@ def train(run: Run, options: Options, embeddings: Embeddings) -> None:
             if waiting is not None:
                 table.add(*waiting)
             waiting = measured
-            stop = signals.received is not None
-            if stop or step == updates or _is_due(step, options, last_saved):
+            stopping = signals.received is not None
+            if stopping or step == updates or _is_due(step, options, last_saved):
                 if waiting is not None:
                     table.add(*waiting)
                     waiting = None
                 run.save(step, {"states": states, "seconds": jnp.float32(seconds())}, table.columns)
                 last_saved = time.monotonic()
             progress.advance(info=table.latest())
-            if stop and step < updates:
-                raise Stopped(
-                    f"stopped after update {step:,} of {updates:,}; the same command goes on from "
-                    "there" + (" (without --overwrite)" if options.overwrite else ""),
-                    128 + int(signals.received or 0),
-                )
+            if stopping and step < updates:
+                signals.stop_if_received(step, updates, overwrite=options.overwrite)
     params = jax.tree.map(np.asarray, states.params)
     write_result(run, table.columns, params, seconds=seconds())
 

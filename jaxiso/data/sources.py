@@ -6,14 +6,17 @@ import gzip
 import json
 import os
 import zlib
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from jaxiso.data.tasks import Hub, Task
 from jaxiso.errors import InputError
+
+if TYPE_CHECKING:
+    from datasets import Dataset
 
 DATA_VARIABLE = "JAXISO_DATA"
 
@@ -63,19 +66,19 @@ def read_rows(task: Task, data_dir: Path | None, *, quiet: bool = False) -> Rows
             the rows are read, where a file is damaged.
     """
     folder = resolve_data_dir(data_dir)
-    paths = [folder / f"{task.local}{end}" for end in (".jsonl", ".jsonl.gz")] if folder else []
+    paths = json_lines_paths(folder, task.local or "") if folder else []
     for path in paths:
         if path.exists():
             return Rows(str(path), read_json_lines(path))
     if task.hub is None:
         raise InputError(_how_to_get(task, paths, ""))
-    try:
-        with _hush_datasets(quiet):
-            return Rows(f"the Hugging Face hub ({task.hub})", _hub_rows(task, task.hub))
-    except InputError:
-        raise
-    except Exception as error:  # the hub fails in many ways; the message keeps which one it was
-        raise InputError(_how_to_get(task, paths, _hub_state(task.hub, error))) from error
+    with asking_hub(task.hub, lambda state: _how_to_get(task, paths, state), quiet=quiet):
+        return Rows(f"the Hugging Face hub ({task.hub})", _hub_rows(task, task.hub))
+
+
+def json_lines_paths(folder: Path, place: str) -> list[Path]:
+    """Where `place`, such as `glue/cola/train`, may lie below a data directory, best first."""
+    return [folder / f"{place}{end}" for end in (".jsonl", ".jsonl.gz")]
 
 
 def read_json_lines(path: Path) -> Iterator[Row]:
@@ -84,15 +87,27 @@ def read_json_lines(path: Path) -> Iterator[Row]:
     Raises:
         InputError: the file cannot be read, a line is not a JSON object, or nothing is in it.
     """
-    number, found = 0, False
+    found = False
+    for where, line in read_lines(path):
+        if line.strip():
+            found = True
+            yield where, _json_object(line, where)
+    if not found:
+        raise InputError(f"{path}: the file is empty; it must hold one JSON object a line")
+
+
+def read_lines(path: Path) -> Iterator[tuple[str, str]]:
+    """Yields the lines of a UTF-8 file, plain or gzip, each with its place (`file, line 3`).
+
+    Raises:
+        InputError: the file cannot be read.
+    """
+    number = 0
     opened = gzip.open if path.suffix == ".gz" else open
     try:
         with opened(path, "rt", encoding="utf-8-sig") as lines:
             for number, line in enumerate(lines, start=1):
-                if not line.strip():
-                    continue
-                found = True
-                yield f"{path}, line {number}", _json_object(line, f"{path}, line {number}")
+                yield f"{path}, line {number}", line
     except (gzip.BadGzipFile, EOFError, zlib.error) as error:
         raise InputError(
             f"{path}: damaged gzip after line {number} ({error}); copy or compress the file again"
@@ -103,8 +118,6 @@ def read_json_lines(path: Path) -> Iterator[Row]:
         ) from error
     except OSError as error:
         raise InputError(f"{path}: cannot be read: {error.strerror or error}") from error
-    if not found:
-        raise InputError(f"{path}: the file is empty; it must hold one JSON object a line")
 
 
 def _json_object(line: str, where: str) -> dict[str, Any]:
@@ -127,24 +140,65 @@ def shorten(value: object) -> str:
 
 def _hub_rows(task: Task, hub: Hub) -> Iterator[Row]:
     """Loads a task from the hub, or from the cache of `datasets` when offline."""
+    wanted = [*task.fields, task.label_field]
+    data = hub_table(hub, wanted, task.label_field, task.classes, f"task {task.name!r}")
+    rows = data.to_list()
+    return ((f"{hub}, row {i}", row) for i, row in enumerate(rows, start=1))
+
+
+def hub_table(
+    hub: Hub, wanted: Sequence[str], label_field: str, classes: tuple[str, ...], reader: str
+) -> Dataset:
+    """A split from the hub, or from the cache of `datasets` when offline, checked.
+
+    Args:
+        hub: where it lies.
+        wanted: its columns to keep, the labels' among them.
+        label_field: the column with the labels.
+        classes: their names, in label order.
+        reader: who reads it, for messages, such as "task 'cola'".
+
+    Raises:
+        InputError: a column is missing, or the classes are others. Use within `asking_hub`, which
+            speaks for everything else that can go wrong.
+    """
     from datasets import ClassLabel, load_dataset
 
     data = load_dataset(hub.id, hub.config, split=hub.split)
-    wanted = [*task.fields, task.label_field]
     missing = [field for field in wanted if field not in data.column_names]
     if missing:
         raise InputError(
             f"{hub}: no field {missing[0]!r}; the fields there are {', '.join(data.column_names)}"
         )
-    feature = data.features[task.label_field]
-    if isinstance(feature, ClassLabel) and tuple(feature.names) != task.classes:
+    feature = data.features[label_field]
+    if isinstance(feature, ClassLabel) and tuple(feature.names) != classes:
         # Ids would silently mean other classes.
         raise InputError(
             f"{hub}: its classes are {', '.join(feature.names)}; "
-            f"task {task.name!r} expects {', '.join(task.classes)}, in this order"
+            f"{reader} expects {', '.join(classes)}, in this order"
         )
-    rows = data.select_columns(wanted).to_list()
-    return ((f"{hub}, row {i}", row) for i, row in enumerate(rows, start=1))
+    return data.select_columns(list(wanted))
+
+
+@contextmanager
+def asking_hub(hub: Hub, how_to_get: Callable[[str], str], *, quiet: bool) -> Iterator[None]:
+    """Turns whatever fails while the hub is asked into one message.
+
+    Args:
+        hub: what is asked for.
+        how_to_get: makes the message from a line that says how the hub failed.
+        quiet: the `datasets` library shows no progress and no warnings.
+
+    Raises:
+        InputError: with that message.
+    """
+    try:
+        with _hush_datasets(quiet):
+            yield
+    except InputError:
+        raise
+    except Exception as error:  # the hub fails in many ways; the message keeps which one it was
+        raise InputError(how_to_get(_hub_state(hub, error))) from error
 
 
 @contextmanager

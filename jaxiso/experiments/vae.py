@@ -16,7 +16,7 @@ import optax
 from jax.stages import Wrapped
 from jaxtyping import Array, Float, Int
 
-from jaxiso.data.vocabulary import Batch
+from jaxiso.data.batches import Batch
 from jaxiso.experiments.seeds import in_turn_on_cpu
 from jaxiso.metrics.posterior import gaussian_kl_of_arrays
 from jaxiso.models.vae import Encoded, Posterior, TextVAE

@@ -1,0 +1,161 @@
+"""Words → ids and back: the vocabulary of a text model, and its file."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from itertools import chain
+from pathlib import Path
+
+import numpy as np
+
+from jaxiso import console
+from jaxiso.errors import InputError
+from jaxiso.files import replacing
+
+PAD, BOS, EOS, UNK = "<pad>", "<bos>", "<eos>", "unk"
+PAD_ID, BOS_ID, EOS_ID, UNK_ID = range(4)
+MARKS = (PAD, BOS, EOS)
+
+UNK_MARKS = frozenset({UNK, "_unk", "<unk>", "[unk]"})
+"""How corpora write a word that they left out, in lower case."""
+
+
+@dataclass(frozen=True)
+class Vocabulary:
+    """Words and their ids.
+
+    Attributes:
+        words: id 0 pads, 1 begins and 2 ends a sentence, 3 is `unk`, which stands for all words
+            that are not here; then words, the frequent first, equally frequent ones by alphabet.
+    """
+
+    words: tuple[str, ...]
+
+    @staticmethod
+    def build(sentences: Sequence[Sequence[str]], size: int, *, quiet: bool = False) -> Vocabulary:
+        """The most frequent words of `sentences`.
+
+        Args:
+            sentences: the words of each.
+            size: number of words; `unk` counts as one, since in the authors' data it is a word
+                like others, and the three marks do not: the paper's 12K are 12,003 ids.
+            quiet: no note where there are fewer words.
+
+        Raises:
+            InputError: nothing but `unk` would be left.
+        """
+        if size < 2:
+            raise InputError(
+                f"vocabulary of {size}: nothing but unk would be left; it must be at least 2, "
+                "unk and one word"
+            )
+        counts = Counter(chain.from_iterable(sentences))
+        for word in (*MARKS, *UNK_MARKS):
+            del counts[word]
+        if not counts:
+            raise InputError(
+                f"none of the {len(sentences):,} sentences for the vocabulary has a word other "
+                "than unk; give sentences with words"
+            )
+        ranked = sorted(counts, key=lambda word: (-counts[word], word))
+        if len(ranked) + 1 < size:
+            console.note(
+                f"vocabulary: {len(ranked) + 1:,} words are all there are, not {size:,}",
+                quiet=quiet,
+            )
+        return Vocabulary((*MARKS, UNK, *ranked[: size - 1]))
+
+    def __len__(self) -> int:
+        return len(self.words)
+
+    @cached_property
+    def ids(self) -> dict[str, int]:
+        """The id of each word; the marks have none, so that no text can contain one."""
+        return {word: i for i, word in enumerate(self.words) if i >= UNK_ID}
+
+    @property
+    def digest(self) -> str:
+        """16 hexadecimal digits that tell vocabularies apart."""
+        return hashlib.sha256(json.dumps(self.words).encode()).hexdigest()[:16]
+
+    def encode(self, sentence: Sequence[str]) -> np.ndarray:
+        """Words → their ids and eos, int32 (words + 1,)."""
+        ids = self.ids
+        return np.array([*(ids.get(word, UNK_ID) for word in sentence), EOS_ID], dtype=np.int32)
+
+    def decode(self, ids: Sequence[int] | np.ndarray) -> list[str]:
+        """Ids → words, up to the first eos; pad and bos are passed over."""
+        words = []
+        for i in map(int, ids):
+            if i == EOS_ID:
+                break
+            if i not in (PAD_ID, BOS_ID):
+                words.append(self.words[i])
+        return words
+
+    def encode_all(
+        self, sentences: Sequence[Sequence[str]], what: str, *, quiet: bool = False
+    ) -> list[np.ndarray]:
+        """Encodes many sentences, and says how many of their words are unk.
+
+        Args:
+            sentences: the words of each.
+            what: what they are, for the note, such as "train".
+            quiet: no note.
+
+        Raises:
+            InputError: nothing but unk would be left.
+        """
+        encoded = [self.encode(sentence) for sentence in sentences]
+        total, unknown = sum(len(ids) - 1 for ids in encoded), self.unknown(encoded)
+        if total and unknown == total:
+            raise InputError(
+                f"{what}: all {total:,} words are unk in a vocabulary of {len(self) - UNK_ID:,} "
+                f"words, such as {', '.join(self.words[UNK_ID + 1 :][:5])}; build it from like "
+                "text, or a larger one (--vocabulary)"
+            )
+        share = unknown / max(total, 1)
+        console.note(
+            f"{what}: {unknown:,} of {total:,} words ({share:.1%}) are unk: not among the "
+            f"{len(self) - UNK_ID:,} of the vocabulary",
+            quiet=quiet,
+        )
+        return encoded
+
+    @staticmethod
+    def unknown(encoded: Sequence[np.ndarray]) -> int:
+        """The number of words in encoded sentences that are unk."""
+        return sum(int((ids == UNK_ID).sum()) for ids in encoded)
+
+    def save(self, path: Path) -> None:
+        """Writes the vocabulary as JSON text."""
+        with replacing(path) as file:
+            file.write(json.dumps({"words": self.words}, ensure_ascii=False, indent=0).encode())
+
+    @staticmethod
+    def load(path: Path) -> Vocabulary:
+        """Reads what `save` wrote.
+
+        Raises:
+            InputError: it cannot be read, or is no vocabulary.
+        """
+        try:
+            found = json.loads(path.read_text(encoding="utf-8"))
+        except OSError as error:
+            raise InputError(f"{path}: cannot be read: {error.strerror or error}") from error
+        except ValueError as error:
+            raise InputError(f"{path}: not JSON ({error}); it must be a saved vocabulary") from None
+        words = found.get("words") if isinstance(found, dict) else None
+        if not isinstance(words, list) or not all(isinstance(word, str) for word in words):
+            raise InputError(f'{path}: not a vocabulary; it must hold {{"words": [strings]}}')
+        first = (*MARKS, UNK)
+        if tuple(words[: len(first)]) != first or len(set(words)) < len(words) or len(words) < 5:
+            raise InputError(
+                f"{path}: its words must be {', '.join(first)}, then at least one other, each once"
+            )
+        return Vocabulary(tuple(words))
