@@ -1,0 +1,191 @@
+"""What a variational autoencoder's posteriors say about its inputs.
+
+A posterior is a normal distribution q(z|x) = N(mean, diag(exp(logvar))), with a log-variance for
+every dimension, or one that all dimensions share: a column of width 1 (paper B's IGP).
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import jax
+import jax.numpy as jnp
+from jaxtyping import Array, Float, Int
+from numpy.typing import ArrayLike
+
+from jaxiso.metrics.checks import as_points
+
+# Numbers of a block of differences between some of the samples and all means: 16 MB.
+BLOCK = 2**22
+
+
+def gaussian_kl(mean: ArrayLike, logvar: ArrayLike) -> Float[Array, " n"]:
+    """KL divergence of each posterior to the standard normal prior, in nats.
+
+    ½·Σ_k (exp(logvar_k) - 1 - logvar_k + mean_k²).
+
+    Args:
+        mean: shape (n, d).
+        logvar: shape (n, d), or (n, 1) for a variance that all d dimensions share.
+
+    Returns:
+        Shape (n,), at least 0.
+
+    Raises:
+        ValueError: shapes that do not fit, a NaN or an infinite value.
+
+    Reference: Kingma and Welling (2014), "Auto-Encoding Variational Bayes", Appendix B.
+
+    Example:
+        >>> [float(kl) for kl in gaussian_kl([[1.0, 1.0], [0.0, 0.0]], [[0.0], [0.0]])]
+        [1.0, 0.0]
+    """
+    return gaussian_kl_of_arrays(*_as_posteriors(mean, logvar))
+
+
+@jax.jit
+def gaussian_kl_of_arrays(
+    mean: Float[Array, "n d"], logvar: Float[Array, "n w"]
+) -> Float[Array, " n"]:
+    """`gaussian_kl` without its checks."""
+    shared_by = mean.shape[1] // logvar.shape[1]
+    # exp(v) - 1 - v is never below zero, but its rounding error may be.
+    excess = jnp.maximum(jnp.expm1(logvar) - logvar, 0)
+    return (shared_by * jnp.sum(excess, axis=1) + jnp.sum(mean**2, axis=1)) / 2
+
+
+def _as_posteriors(mean: ArrayLike, logvar: ArrayLike) -> tuple[Array, Array]:
+    means = as_points(mean, translate=False)
+    logvars = as_points(logvar, translate=False)
+    n, d = means.shape
+    if logvars.shape not in ((n, d), (n, 1)):
+        raise ValueError(
+            f"Expected log-variances of shape {(n, d)} or {(n, 1)} for means of shape {(n, d)}; "
+            f"got {logvars.shape}."
+        )
+    return means, logvars
+
+
+def active_units(means: ArrayLike, threshold: float = 0.01) -> Int[Array, ""]:
+    """How many latent dimensions say something about x: their posterior mean varies with it.
+
+    Args:
+        means: posterior means of n inputs, shape (n, d).
+        threshold: the variance over the inputs (population variance, as `np.var`) above which a
+            dimension is active.
+
+    Returns:
+        A whole number from 0 to d.
+
+    Raises:
+        ValueError: a negative threshold, no points, a NaN or an infinite value.
+
+    Reference: Burda, Grosse and Salakhutdinov (2016), "Importance Weighted Autoencoders".
+
+    Example:
+        >>> int(active_units([[0.0, 3.0], [1.0, 3.0]]))
+        1
+    """
+    if not threshold >= 0:
+        raise ValueError(f"Expected a threshold of at least 0; got {threshold}.")
+    return jnp.sum(jnp.var(as_points(means), axis=0) > threshold).astype(jnp.int32)
+
+
+def mutual_information(means: ArrayLike, logvar: ArrayLike, z: ArrayLike) -> Float[Array, ""]:
+    """Mutual information of inputs and latents under the posterior, in nats, from one z an input.
+
+    The mean of log q(z|x) - log q(z), where q(z) is the mean of the posteriors of all n inputs
+    given. So it is at most log n: take n well above the exponential of what is to be measured.
+    (He et al. put the exact mean in place of log q(z|x); at the same z, as here, errors in the two
+    terms cancel.) Costs O(n²·d) time, and memory for a few rows of the n × n × d differences.
+
+    Args:
+        means: posterior means, shape (n, d).
+        logvar: shape (n, d), or (n, 1) for a variance that all d dimensions share.
+        z: a sample of each posterior, shape (n, d).
+
+    Returns:
+        A scalar, at most log n.
+
+    Raises:
+        ValueError: shapes that do not fit, a NaN or an infinite value.
+
+    Reference: He, Spokoyny, Neubig and Berg-Kirkpatrick (2019), "Lagging Inference Networks and
+    Posterior Collapse in Variational Autoencoders", Section 3; Hoffman and Johnson (2016).
+    """
+    means, logvar = _as_posteriors(means, logvar)
+    z = as_points(z, translate=False)
+    if z.shape != means.shape:
+        raise ValueError(f"Expected samples of the means' shape {means.shape}; got {z.shape}.")
+    return mutual_information_of_arrays(means, logvar, z)
+
+
+@jax.jit
+def mutual_information_of_arrays(
+    means: Float[Array, "n d"], logvar: Float[Array, "n w"], z: Float[Array, "n d"]
+) -> Float[Array, ""]:
+    """`mutual_information` without its checks."""
+    n, d = means.shape
+    precision = jnp.exp(-logvar / 2)
+    log_volume = d // logvar.shape[1] * jnp.sum(logvar, axis=1)
+
+    def information(sample):
+        i, z = sample
+        # Differences, not products: these would cancel where posteriors are narrow.
+        squares = jnp.sum(((z[None, :] - means) * precision) ** 2, axis=1)
+        log_q = -(squares + log_volume) / 2  # but for a constant that both terms share
+        return log_q[i] - jax.scipy.special.logsumexp(log_q)
+
+    rows = min(n, max(1, BLOCK // (n * d)))
+    numbers = jnp.arange(n, dtype=jnp.int32)
+    return jnp.mean(jax.lax.map(information, (numbers, z), batch_size=rows)) + jnp.log(float(n))
+
+
+class AggregatedPosterior(NamedTuple):
+    """How near q(z) is to the prior, for which both numbers are 0.
+
+    Attributes:
+        mean_sq_norm: squared length of the mean of the samples.
+        logdet_cov: log-determinant of their population covariance; negative where they keep to
+            part of the space.
+    """
+
+    mean_sq_norm: Float[Array, ""]
+    logdet_cov: Float[Array, ""]
+
+
+def aggregated_posterior(samples: ArrayLike) -> AggregatedPosterior:
+    """Mean and covariance of samples of the posteriors of many inputs, each as one number.
+
+    Args:
+        samples: shape (n, d), samples of q(z|x) over many x; n above d.
+
+    Returns:
+        The squared norm of the mean, and log det of the covariance: minus infinity where n is not
+        above d or a dimension is constant.
+
+    Raises:
+        ValueError: no points, a NaN or an infinite value.
+
+    Reference: paper B ("On the Effect of Isotropy on VAE Representations of Text"), Table 2.
+    """
+    return aggregated_posterior_of_samples(as_points(samples, translate=False))
+
+
+@jax.jit
+def aggregated_posterior_of_samples(samples: Float[Array, "n d"]) -> AggregatedPosterior:
+    """`aggregated_posterior` without its checks.
+
+    With centred samples X = QR, the covariance RᵀR / n has log det 2·Σ log |r_ii| - d·log n, which
+    keeps the small variances that float32 loses in the covariance itself.
+    """
+    n, d = samples.shape
+    mean = jnp.mean(samples, axis=0)
+    norm = jnp.sum(mean**2)
+    if n <= d:
+        return AggregatedPosterior(norm, jnp.asarray(-jnp.inf, samples.dtype))
+    x = samples - mean[None, :]
+    x = x - jnp.mean(x, axis=0, keepdims=True)
+    constant = jnp.all(samples == samples[:1], axis=0, keepdims=True)
+    diagonal = jnp.diagonal(jnp.linalg.qr(jnp.where(constant, 0, x), mode="r"))
+    return AggregatedPosterior(norm, jnp.sum(2 * jnp.log(jnp.abs(diagonal)) - jnp.log(float(n))))
