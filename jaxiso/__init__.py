@@ -4,7 +4,7 @@
     >>> jaxiso.isoscore(X)                    # how evenly the points use their directions
     >>> jaxiso.silhouette_score(X, labels)    # how well the labels are clusters
 
-Commands: `python -m jaxiso.embed`, `python -m jaxiso.bench`.
+Commands: `python -m jaxiso.embed`, `python -m jaxiso.vae`, `python -m jaxiso.bench`.
 """
 
 from __future__ import annotations
@@ -14,23 +14,54 @@ from importlib.metadata import version
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from jaxiso.metrics.isotropy import isoscore, isoscore_from_covariance
+    from jaxiso.metrics.clusters import (
+        calinski_harabasz_score,
+        davies_bouldin_score,
+        dunn_index,
+    )
+    from jaxiso.metrics.isotropy import (
+        effective_rank,
+        isoscore,
+        isoscore_from_covariance,
+        isotropy_score,
+        mean_cosine,
+        participation_ratio,
+    )
     from jaxiso.metrics.silhouette import silhouette_samples, silhouette_score
 
 __version__ = version("jaxiso")
 
-__all__ = ["isoscore", "isoscore_from_covariance", "silhouette_samples", "silhouette_score"]
+__all__ = [
+    "calinski_harabasz_score",
+    "davies_bouldin_score",
+    "dunn_index",
+    "effective_rank",
+    "isoscore",
+    "isoscore_from_covariance",
+    "isotropy_score",
+    "mean_cosine",
+    "participation_ratio",
+    "silhouette_samples",
+    "silhouette_score",
+]
 
 _HOMES = {
-    "isoscore": "jaxiso.metrics.isotropy",
-    "isoscore_from_covariance": "jaxiso.metrics.isotropy",
-    "silhouette_samples": "jaxiso.metrics.silhouette",
-    "silhouette_score": "jaxiso.metrics.silhouette",
+    "jaxiso.metrics.clusters": ("calinski_harabasz_score", "davies_bouldin_score", "dunn_index"),
+    "jaxiso.metrics.isotropy": (
+        "effective_rank",
+        "isoscore",
+        "isoscore_from_covariance",
+        "isotropy_score",
+        "mean_cosine",
+        "participation_ratio",
+    ),
+    "jaxiso.metrics.silhouette": ("silhouette_samples", "silhouette_score"),
 }
 
 
 def __getattr__(name: str) -> Any:
     # JAX takes a second to import; `--help` and errors should not wait for it.
-    if name in _HOMES:
-        return getattr(import_module(_HOMES[name]), name)
+    for home, names in _HOMES.items():
+        if name in names:
+            return getattr(import_module(home), name)
     raise AttributeError(f"module 'jaxiso' has no attribute {name!r}")

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import json
-import multiprocessing
+import subprocess
+import sys
 from pathlib import Path
 from typing import NamedTuple
 
@@ -143,24 +144,17 @@ def test_folders_of_something_else_are_refused(tmp_path):
         open_run(Path("/proc/nowhere"))
 
 
-def _try_to_open(path: Path, answers) -> None:
-    try:
-        open_run(path)
-        answers.put("opened")
-    except InputError as error:
-        answers.put(str(error))
-
-
 def test_one_process_at_a_time(tmp_path):
-    context = multiprocessing.get_context("spawn")
-    answers = context.Queue()
+    code = (
+        "import sys, pathlib; from jaxiso.console import run_command; from jaxiso.runs import Run\n"
+        "run_command(lambda: Run(pathlib.Path(sys.argv[1]), {}, origin={}))"
+    )
     with open_run(tmp_path):
-        process = context.Process(target=_try_to_open, args=(tmp_path, answers))
-        process.start()
-        assert "another process is writing this run" in answers.get(timeout=120)
-        process.join()
-    answers.close()
-    answers.join_thread()
+        other = subprocess.run(
+            [sys.executable, "-c", code, str(tmp_path)], capture_output=True, text=True, check=False
+        )
+    assert other.returncode == 2
+    assert "another process is writing this run" in other.stderr
 
 
 @pytest.mark.parametrize("content", ["", "[1]", "{", "\x00", "{}", '{"config": 3}'])
