@@ -120,7 +120,7 @@ def main(arguments: list[str] | None = None) -> None:
 def _description() -> str:
     from jaxiso.data import TASKS
 
-    return f"{__doc__}\n" + "\n".join(f"{task.name}: {task.about}" for task in TASKS.values())
+    return f"{__doc__}\n" + "\n".join(f"- {task.name}: {task.about}" for task in TASKS.values())
 
 
 def check(options: Options) -> None:
