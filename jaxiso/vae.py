@@ -158,6 +158,8 @@ def check(options: Options) -> None:
         value = getattr(options, name)
         if value < lowest:
             raise InputError(f"--{name.replace('_', '-')} {value}: must be at least {lowest}")
+    if options.seed >= 2**32:
+        raise InputError(f"--seed {options.seed}: must be below {2**32} (2^32)")
     for name, zero in (("lr", False), ("C", False), ("beta", True)):
         value = getattr(options, name)
         if not (math.isfinite(value) and (value > 0 or (zero and value == 0))):

@@ -98,6 +98,7 @@ def test_default_corpus_is_announced(tmp_path, capsys, monkeypatch):
         (["--beta", "-1"], r"--beta -1\.0: must be a finite number of at least 0"),
         (["--epochs", "0"], r"--epochs 0: must be at least 1"),
         (["--batch-size", "0"], r"--batch-size 0: must be at least 1"),
+        (["--seed", "4294967296"], r"--seed 4294967296: must be below"),
         (["--samples", "5"], r"--samples 5: only for --objective iwae"),
         (["--objective", "iwae", "--posterior", "none"], r"--posterior none has none"),
         (["--corpus", "dbpedai"], r"dbpedia"),
