@@ -61,6 +61,9 @@ class Options:
     """Words, unk included. By default 12000; 3000 for lee."""
     max_length: int | None = None
     """Words of a sentence; longer ones are cut, with a note. By default no limit; 30 for lee."""
+    sentence_rule: Literal["first", "cut"] | None = None
+    """Of each text, first: its first sentence; cut: all of it, cut to --max-length. By default first
+    for dbpedia and yahoo, cut for the others."""
     embedding_dim: int | None = None
     """By default 200; 64 for lee."""
     hidden_dim: int | None = None
@@ -192,7 +195,7 @@ def run_name(options: Options, text: Text) -> str:
     defaults = vars(with_defaults(Options(corpus=options.corpus)))
     parts += [f"{options.seeds}seeds", f"{options.epochs}epochs"]
     shown = ("beta", "ramp", "samples", "seed", "batch_size", "batching", "lr", "vocabulary")
-    shown += ("max_length", "embedding_dim", "hidden_dim", "latent_dim")
+    shown += ("max_length", "sentence_rule", "embedding_dim", "hidden_dim", "latent_dim")
     for name in shown:
         value = getattr(options, name)
         if value != defaults[name]:

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from jaxiso.vae import Options
 
 VOCABULARY = "vocabulary.json"
+TRAIN_SAMPLE = 2000
 MEASURED = ("loss", "rec", "kl", "active_units", "mutual_information")
 COLUMNS = ("seed", "step", "epoch", *(f"{s}_{m}" for s in ("train", "dev") for m in MEASURED))
 
@@ -34,7 +35,7 @@ class Text(NamedTuple):
         corpus: its words, labels and source.
         vocabulary: of its training sentences.
         train: batches to train on.
-        train_sample: as many training sentences as there are for development, to measure.
+        train_sample: `TRAIN_SAMPLE` training sentences, to measure.
         dev: the development sentences, to measure.
     """
 
@@ -57,6 +58,7 @@ def load_text(options: Options) -> Text:
         options.corpus,
         data_dir=options.data_dir,
         max_length=options.max_length,
+        sentence_rule=options.sentence_rule,
         seed=options.seed,
         quiet=quiet,
     )
@@ -65,7 +67,7 @@ def load_text(options: Options) -> Text:
     train = vocabulary.encode_all(corpus.train.sentences, "train", quiet=quiet)
     dev = vocabulary.encode_all(corpus.dev.sentences, "dev", quiet=quiet)
     size, seed = options.batch_size, options.seed
-    order = np.random.default_rng(seed).permutation(len(train))[: len(dev)]
+    order = np.random.default_rng(seed).permutation(len(train))[:TRAIN_SAMPLE]
     return Text(
         plain_name(corpus.name),
         corpus,
@@ -96,8 +98,7 @@ def operations(config: VAEConfig) -> int:
     """Multiply-adds of one update, for each token: the measure of what a run costs."""
     e, h, z, v = config.embedding_dim, config.hidden_dim, config.latent_dim, config.vocabulary
     lstms = 4 * h * (e + h) * 2 + 4 * h * z
-    # Forwards, and twice that backwards; the output layer's forward product is done twice.
-    return 3 * lstms + 4 * h * v
+    return 3 * (lstms + h * v)  # forwards, and twice that backwards
 
 
 def announce(options: Options, text: Text, config: VAEConfig) -> None:

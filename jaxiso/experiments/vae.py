@@ -135,15 +135,19 @@ def make_vae(config: VAEConfig) -> VAEExperiment:
     def losses(params, batch, key, target):
         encoded: Any = model.apply(params, batch.tokens, batch.lengths, method=model.encode)
         kl = divergence(encoded)
+        weights = batch.rows / jnp.maximum(jnp.sum(batch.rows), 1)
         if config.objective == "iwae":
-            loss, rec = _importance_weighted(model, params, batch, encoded, key, config.samples)
+            found = _importance_weighted(model, params, batch, encoded, key, config.samples)
+            loss, rec = (jnp.sum(weights * values) for values in found)
         else:
             z = sample_posterior(key, encoded)
-            rec: Any = negative_log_likelihood(model, params, batch, z)
+            rec: Any = model.apply(
+                params, batch.tokens, batch.lengths, z, weights, method=model.total_nll
+            )
             loss = rec
             if encoded.log_variance is not None:
-                loss = rec + config.beta * jnp.abs(kl - target)
-        return Losses(*(_mean(values, batch.rows) for values in (loss, rec, kl)))
+                loss = rec + config.beta * jnp.sum(weights * jnp.abs(kl - target))
+        return Losses(loss, rec, jnp.sum(weights * kl))
 
     def step(state, batch):
         key = jax.random.fold_in(state.key, state.updates)
@@ -262,7 +266,3 @@ def _importance_weighted(model, params, batch, encoded, key, samples):
     weights, rec = jax.vmap(draw)(jax.random.split(key, samples))
     bound = jax.nn.logsumexp(weights, axis=0) - jnp.log(float(samples))
     return -bound, jnp.mean(rec, axis=0)
-
-
-def _mean(values: Array, weights: Array) -> Array:
-    return jnp.sum(values * weights) / jnp.maximum(jnp.sum(weights), 1)

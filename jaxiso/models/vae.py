@@ -97,10 +97,24 @@ class TextVAE(nn.Module):
 
         Batch × time × vocabulary is never held: see `sentence_nll`.
         """
+        states = self._decoder_states(tokens, z)
+        return sentence_nll(states, self.output_kernel, self.output_bias, tokens, lengths)
+
+    def total_nll(
+        self,
+        tokens: Int[Array, "b t"],
+        lengths: Int[Array, " b"],
+        z: Float[Array, "b latent"],
+        weights: Float[Array, " b"],
+    ) -> Float[Array, ""]:
+        """Σ weight · -log p(x|z) over the sentences, whose gradient is cheaper: see `total_nll`."""
+        states = self._decoder_states(tokens, z)
+        return total_nll(states, self.output_kernel, self.output_bias, tokens, lengths, weights)
+
+    def _decoder_states(self, tokens, z):
         start = jnp.full((tokens.shape[0], 1), BOS, tokens.dtype)
         previous = jnp.concatenate([start, tokens[:, :-1]], axis=1)
-        states = self.decoder(self.embedding[previous], z)
-        return sentence_nll(states, self.output_kernel, self.output_bias, tokens, lengths)
+        return self.decoder(self.embedding[previous], z)
 
 
 def _uniform_005(key: Array, shape: tuple[int, ...], dtype: jnp.dtype = jnp.float32) -> Array:
@@ -162,14 +176,10 @@ def _nll_backward(saved, cotangent):
     states, kernel, bias, tokens, lengths, normalisers = saved
 
     def step(carry, inputs):
-        d_kernel, d_bias = carry
         state, token, real, normaliser = inputs
-        p = jnp.exp(_logits(state, kernel, bias) - normaliser[:, None])
+        logits = _logits(state, kernel, bias)
         weight = jnp.where(real, cotangent, 0)
-        rows = jnp.arange(token.shape[0])
-        error = p.at[rows, token].add(-1) * weight[:, None]
-        d_kernel = d_kernel + jnp.dot(state.T, error, precision=HIGHEST)
-        return (d_kernel, d_bias + error.sum(0)), jnp.dot(error, kernel.T, precision=HIGHEST)
+        return _add_gradients(carry, state, kernel, logits, normaliser, token, weight)
 
     start = (jnp.zeros_like(kernel), jnp.zeros_like(bias))
     inputs = (*_by_time(states, tokens, lengths), normalisers)
@@ -177,4 +187,61 @@ def _nll_backward(saved, cotangent):
     return d_states.swapaxes(0, 1), d_kernel, d_bias, None, None
 
 
+def _add_gradients(carry, state, kernel, logits, normaliser, token, weight):
+    """Adds a time step's part to the gradients of kernel and bias; also that of the state."""
+    d_kernel, d_bias = carry
+    p = jnp.exp(logits - normaliser[:, None])
+    error = p.at[jnp.arange(token.shape[0]), token].add(-1) * weight[:, None]
+    d_kernel = d_kernel + jnp.dot(state.T, error, precision=HIGHEST)
+    return (d_kernel, d_bias + error.sum(0)), jnp.dot(error, kernel.T, precision=HIGHEST)
+
+
 sentence_nll.defvjp(_nll_forward, _nll_backward)
+
+
+@jax.custom_vjp
+def total_nll(
+    states: Float[Array, "b t h"],
+    kernel: Float[Array, "h v"],
+    bias: Float[Array, " v"],
+    tokens: Int[Array, "b t"],
+    lengths: Int[Array, " b"],
+    weights: Float[Array, " b"],
+) -> Float[Array, ""]:
+    """Σ weight · `sentence_nll`, with a gradient that computes no logits a second time.
+
+    What weighs each sentence is known going forwards, so its gradients are computed there, while
+    the logits of its time step are at hand: three products with the vocabulary in place of four.
+
+    Args:
+        states, kernel, bias, tokens, lengths: as for `sentence_nll`.
+        weights: of the sentences, shape (b,); constants, they get no gradient.
+    """
+    return jnp.sum(weights * sentence_nll(states, kernel, bias, tokens, lengths))
+
+
+def _total_forward(states, kernel, bias, tokens, lengths, weights):
+    def step(carry, inputs):
+        total, gradients = carry
+        state, token, real = inputs
+        logits = _logits(state, kernel, bias)
+        normaliser = jax.nn.logsumexp(logits, axis=1)
+        chosen = jnp.take_along_axis(logits, token[:, None], axis=1)[:, 0]
+        weight = jnp.where(real, weights, 0)
+        total = total + jnp.sum(weight * (normaliser - chosen))
+        gradients, d_state = _add_gradients(
+            gradients, state, kernel, logits, normaliser, token, weight
+        )
+        return (total, gradients), d_state
+
+    start = (jnp.zeros((), states.dtype), (jnp.zeros_like(kernel), jnp.zeros_like(bias)))
+    by_time = _by_time(states, tokens, lengths)
+    (total, gradients), d_states = jax.lax.scan(step, start, by_time)
+    return total, (d_states.swapaxes(0, 1), *gradients)
+
+
+def _total_backward(gradients, cotangent):
+    return *(cotangent * gradient for gradient in gradients), None, None, None
+
+
+total_nll.defvjp(_total_forward, _total_backward)
