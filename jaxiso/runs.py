@@ -168,14 +168,7 @@ class Run:
             InputError: the metrics are damaged, or all checkpoints. Where an earlier one can be
                 read, a damaged one is noted and put aside.
         """
-        found, unusable = None, {}
-        with self._checkpoints() as manager:
-            for step in sorted(manager.all_steps(), reverse=True):
-                try:
-                    found = step, self._load(manager, step, template)
-                    break
-                except Exception as error:  # orbax raises many kinds
-                    unusable[step] = f"{type(error).__name__}: {str(error).splitlines()[0][:200]}"
+        found, unusable = _latest_checkpoint(self.directory, template)
         if found is None and unusable:
             step = max(unusable)
             raise InputError(
@@ -191,12 +184,6 @@ class Run:
         keep = [i for i, s in enumerate(metrics["step"]) if s <= step]
         return step, state, {name: [column[i] for i in keep] for name, column in metrics.items()}
 
-    @staticmethod
-    def _load(manager: Any, step: int, template: State) -> State:
-        import orbax.checkpoint as ocp
-
-        return manager.restore(step, args=ocp.args.StandardRestore(_abstract(template)))
-
     def _put_aside(self, step: int, why: str) -> None:
         """Moves a damaged checkpoint out of the way of the next one of that step."""
         aside = self.directory / f"damaged-checkpoint-{step}"
@@ -210,7 +197,7 @@ class Run:
         import orbax.checkpoint as ocp
 
         self.write_metrics(metrics)
-        with self._checkpoints() as manager:
+        with _checkpoints(self.directory) as manager:
             if step not in manager.all_steps():  # a run may end on a step it was resumed from
                 manager.save(step, args=ocp.args.StandardSave(state))
 
@@ -231,17 +218,75 @@ class Run:
         """Writes result.json, which makes the run a finished one."""
         write_json(self.directory / RESULT, result)
 
-    def _checkpoints(self):
-        import orbax.checkpoint as ocp
 
-        return ocp.CheckpointManager(
-            (self.directory / CHECKPOINTS).absolute(),
-            options=ocp.CheckpointManagerOptions(
-                # Two, so that a damaged one leaves another to go on from.
-                max_to_keep=2,
-                enable_async_checkpointing=False,
-            ),
+def read_config(directory: Path) -> dict[str, Any]:
+    """What determines the numbers of a run.
+
+    Raises:
+        InputError: the directory holds no run.
+    """
+    path = directory / CONFIG
+    if not path.exists():
+        missing = f"has no {CONFIG}" if directory.is_dir() else "there is no such directory"
+        raise InputError(f"{directory}: {missing}; give the directory of a run (its --out)")
+    config = read_object(path).get("config")
+    if not isinstance(config, dict):
+        raise InputError(f"{path}: has no config; is it a run directory of jaxiso?")
+    return config
+
+
+def read_checkpoint(directory: Path, template: State) -> tuple[int, State]:
+    """The step and the state of the latest checkpoint that can be read; changes nothing.
+
+    Args:
+        directory: of a run.
+        template: a state of the same structure, shapes and types.
+
+    Raises:
+        InputError: there is no checkpoint, or none that can be read.
+    """
+    folder = directory / CHECKPOINTS
+    if not folder.is_dir():
+        raise InputError(
+            f"{folder}: there is no such directory, so there is no trained model; run the training "
+            "again (the results of a run can be kept without its checkpoints)"
         )
+    found, unusable = _latest_checkpoint(directory, template)
+    for step, why in unusable.items():
+        console.note(f"{folder}/{step} cannot be read ({why})")
+    if found is None:
+        raise InputError(f"{folder}: holds no checkpoint that can be read; run the training again")
+    return found
+
+
+def _latest_checkpoint(
+    directory: Path, template: State
+) -> tuple[tuple[int, State] | None, dict[int, str]]:
+    """The latest checkpoint that can be read, and why later ones cannot."""
+    import orbax.checkpoint as ocp
+
+    unusable: dict[int, str] = {}
+    with _checkpoints(directory) as manager:
+        for step in sorted(manager.all_steps(), reverse=True):
+            try:
+                arguments = ocp.args.StandardRestore(_abstract(template))
+                return (step, manager.restore(step, args=arguments)), unusable
+            except Exception as error:  # orbax raises many kinds
+                unusable[step] = f"{type(error).__name__}: {str(error).splitlines()[0][:200]}"
+    return None, unusable
+
+
+def _checkpoints(directory: Path):
+    import orbax.checkpoint as ocp
+
+    return ocp.CheckpointManager(
+        (directory / CHECKPOINTS).absolute(),
+        options=ocp.CheckpointManagerOptions(
+            # Two, so that a damaged one leaves another to go on from.
+            max_to_keep=2,
+            enable_async_checkpointing=False,
+        ),
+    )
 
 
 def read_metrics(directory: Path) -> dict[str, list[float]]:

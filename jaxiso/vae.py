@@ -6,11 +6,14 @@ them (isotropic); none trains an autoencoder. The KL is held at a target C.
 With no corpus named it trains a small model on sentences of the Lee news corpus, which ships inside
 gensim; the other corpora have the paper's sizes as defaults. A run that was interrupted goes on
 with the same command, and ends in the same numbers.
+
+python -m jaxiso.vae evaluate RUN [RUN …] evaluates trained models; it has a --help of its own.
 """
 
 from __future__ import annotations
 
 import math
+import sys
 from dataclasses import dataclass, fields, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
@@ -62,7 +65,7 @@ class Options:
     max_length: int | None = None
     """Words of a sentence; longer ones are cut, with a note. By default no limit; 30 for lee."""
     sentence_rule: Literal["first", "cut"] | None = None
-    """Of each text, first: its first sentence; cut: all of it, cut to --max-length. By default first
+    """Of each text, first: its first sentence; cut: all of it, up to --max-length. By default first
     for dbpedia and yahoo, cut for the others."""
     embedding_dim: int | None = None
     """By default 200; 64 for lee."""
@@ -110,11 +113,17 @@ SMALL: dict[str, Any] = {
 
 
 def main(arguments: list[str] | None = None) -> None:
-    """Runs `python -m jaxiso.vae`."""
+    """Runs `python -m jaxiso.vae`, and `python -m jaxiso.vae evaluate`."""
     import tyro
 
+    given = sys.argv[1:] if arguments is None else arguments
+    if given[:1] == ["evaluate"]:
+        from jaxiso import vae_evaluation
+
+        vae_evaluation.main(given[1:])
+        return
     options = with_defaults(
-        tyro.cli(Options, prog="python -m jaxiso.vae", description=__doc__, args=arguments)
+        tyro.cli(Options, prog="python -m jaxiso.vae", description=__doc__, args=given)
     )
     check(options)
     from jaxiso import backend, vae_training

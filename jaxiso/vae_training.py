@@ -134,7 +134,7 @@ def train(run: Run, options: Options, text: Text, config: VAEConfig) -> None:
     programs = over_seeds(make_vae(config))
     text.vocabulary.save(run.directory / VOCABULARY)
     states = programs.init(seed_keys(options.seed, options.seeds))
-    saved = {"states": states, "sums": jnp.zeros((options.seeds, 4)), "seconds": jnp.float32(0)}
+    saved = first_checkpoint(states, options.seeds)
     table: dict[str, list[float]] = {name: [] for name in COLUMNS}
     done, restored = 0, run.restore(saved)
     if restored is not None:
@@ -169,6 +169,13 @@ def train(run: Run, options: Options, text: Text, config: VAEConfig) -> None:
                 signals.stop_if_received(done, total_updates, overwrite=options.overwrite)
     jax.block_until_ready(states)
     write_result(run, table, before + time.monotonic() - started)
+
+
+def first_checkpoint(states: Any, seeds: int) -> dict[str, Any]:
+    """What a checkpoint holds: states, sums of this epoch's losses, and seconds spent so far."""
+    import jax.numpy as jnp
+
+    return {"states": states, "sums": jnp.zeros((seeds, 4)), "seconds": jnp.float32(0)}
 
 
 def add_epoch(

@@ -11,11 +11,12 @@ from typing import NamedTuple
 import jax
 import jax.numpy as jnp
 import numpy as np
+import orbax.checkpoint as ocp
 import pytest
 
 from jaxiso.errors import InputError
 from jaxiso.files import read_object
-from jaxiso.runs import Run, read_metrics
+from jaxiso.runs import Run, read_checkpoint, read_config, read_metrics
 
 CONFIG = {"task": "toy", "seeds": 2, "dropped": {"no label": 1}}
 
@@ -36,6 +37,12 @@ def metrics(steps: int) -> dict[str, list[float]]:
 
 def open_run(path: Path, config=None, **options) -> Run:
     return Run(path, CONFIG if config is None else config, origin={"jax": "1"}, **options)
+
+
+def damage(checkpoint: Path) -> None:
+    for file in checkpoint.rglob("*"):
+        if file.is_file() and "d" in file.parent.name:
+            file.write_bytes(b"damage")
 
 
 def test_what_is_saved_is_restored(tmp_path):
@@ -70,9 +77,7 @@ def test_a_damaged_checkpoint_is_left_out(tmp_path, capsys):
     with open_run(tmp_path) as run:
         run.save(2, state(2), metrics(3))
         run.save(4, state(4), metrics(5))
-        for file in (tmp_path / "checkpoints" / "4").rglob("*"):
-            if file.is_file() and "d" in file.parent.name:
-                file.write_bytes(b"damage")
+        damage(tmp_path / "checkpoints" / "4")
         restored = run.restore(state(0))
         assert restored is not None and restored[0] == 2
         assert "checkpoints/4 is damaged" in capsys.readouterr().err
@@ -88,10 +93,10 @@ def test_what_may_pass_deletes_nothing(tmp_path, monkeypatch):
         run.save(2, state(2), metrics(3))
         run.save(4, state(4), metrics(5))
 
-        def fail(*_):
+        def fail(*_, **__):
             raise MemoryError("17 GiB")
 
-        monkeypatch.setattr(Run, "_load", staticmethod(fail))
+        monkeypatch.setattr(ocp.CheckpointManager, "restore", fail)
         with pytest.raises(InputError, match=r"checkpoints/4 cannot be read.*17 GiB.*try again"):
             run.restore(state(0))
         monkeypatch.undo()
@@ -188,3 +193,19 @@ def test_result_is_plain_json(tmp_path):
         with pytest.raises(ValueError, match="Out of range"):
             run.finish({"pearson_r": float("nan")})
     assert json.loads((tmp_path / "result.json").read_text(encoding="utf-8"))["ρ"] == -0.5
+
+
+def test_reading_a_checkpoint_changes_nothing(tmp_path, capsys):
+    with open_run(tmp_path) as run:
+        run.save(2, state(2), metrics(3))
+        run.save(4, state(4), metrics(5))
+    damage(tmp_path / "checkpoints" / "4")
+    before = sorted(path.relative_to(tmp_path) for path in tmp_path.rglob("*"))
+    step, found = read_checkpoint(tmp_path, state(0))
+    assert step == 2 and float(found.params["w"][0, 0]) == 2
+    assert "checkpoints/4 cannot be read" in capsys.readouterr().err
+    assert sorted(path.relative_to(tmp_path) for path in tmp_path.rglob("*")) == before
+    assert read_config(tmp_path) == CONFIG
+    damage(tmp_path / "checkpoints" / "2")
+    with pytest.raises(InputError, match="holds no checkpoint that can be read"):
+        read_checkpoint(tmp_path, state(0))

@@ -85,6 +85,11 @@ class Batches:
         return -(-len(self._lengths) // self.batch_size)
 
     @property
+    def sentences(self) -> int:
+        """Number of sentences in an epoch."""
+        return len(self._lengths)
+
+    @property
     def tokens(self) -> int:
         """Number of ids in an epoch, eos included, padding not."""
         return int(self._lengths.sum())

@@ -15,7 +15,7 @@ from jaxtyping import Array, Float, Int
 from jaxiso.models.lstm import HIGHEST, LSTM
 
 Posterior = Literal["diagonal", "isotropic", "none"]
-BOS = 1
+PAD, BOS, EOS = 0, 1, 2
 
 
 class Encoded(NamedTuple):
