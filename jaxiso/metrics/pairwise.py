@@ -143,7 +143,7 @@ def distance_sums(points: Float[Array, "n d"], plan: TilePlan) -> Float[Array, "
         sums = tiled.add_by_label(sums, a, b, distance)
         return tiled.add_by_label(sums, b, a, distance.T) if both else sums
 
-    return tiled.by_point(_over_pairs(len(plan.first), add, tiled.zeros()))
+    return tiled.by_label(_over_pairs(len(plan.first), add, tiled.zeros()))
 
 
 def _forward(points, plan):
@@ -172,7 +172,8 @@ def _backward(saved, cotangent):
         return weights, pulled.at[a].add(_dot(w, tiled.y[b]))
 
     zeros = (tiled.zeros(), jnp.zeros_like(tiled.y))
-    weights, pulled = map(tiled.by_point, _over_pairs(len(plan.first), add, zeros))
+    weights, pulled = _over_pairs(len(plan.first), add, zeros)
+    weights, pulled = tiled.by_label(weights), tiled.by_point(pulled)
     y, own = tiled.by_point(tiled.y), tiled.by_point(tiled.labels[:, :, None])[:, 0]
     k = len(plan.counts)
     others = jnp.where(own[:, None] == jnp.arange(k)[None, :], 0, weights)
@@ -247,9 +248,12 @@ class _Tiled(NamedTuple):
         return jnp.pad(rows, ((0, 1), (0, self.plan.onehot.shape[2])))[self.plan.order]
 
     def by_point(self, table: Array) -> Array:
-        """Rows of places back to points, without the columns that only pad the labels."""
-        rows = table.reshape(-1, table.shape[2])[self.plan.place]
-        return rows[:, : self.plan.counts.shape[0]] if table.shape == self.norms.shape else rows
+        """Rows of places back to points."""
+        return table.reshape(-1, table.shape[2])[self.plan.place]
+
+    def by_label(self, table: Array) -> Float[Array, "n k"]:
+        """Likewise, without the columns that only pad the labels."""
+        return self.by_point(table)[:, : self.plan.counts.shape[0]]
 
 
 def _norms(y: Array, labels: Array, centroids: Array, lengths: Array, width: int) -> Array:

@@ -123,6 +123,15 @@ def test_gradient_is_that_of_the_dense_form(tile, seed, twins):
     np.testing.assert_allclose(gradient, expected, rtol=2e-4, atol=2e-4)
 
 
+def test_gradient_with_as_many_dimensions_as_padded_labels():
+    """A table of points and one of labels then have the same shape."""
+    shape = any_tile_shape(N, K, tile=16)
+    points, codes = map(jnp.asarray, points_and_codes(d=K + shape.width))
+    expected = jax.grad(lambda x: jnp.sum(dense(x, codes) ** 2))(points)
+    gradient = jax.grad(lambda x: jnp.sum(tiled(x, codes, K, shape) ** 2))(points)
+    np.testing.assert_allclose(gradient, expected, rtol=2e-4, atol=2e-2)
+
+
 def biggest_array(jaxpr) -> int:
     """Elements of the largest array anywhere in a program, inner loops included."""
     largest = 0
