@@ -11,7 +11,7 @@ import numpy as np
 from jaxiso.data.batches import Batches
 from jaxiso.data.edits import delete_words, hide_end
 from jaxiso.experiments import vae_measures
-from jaxiso.experiments.probe import ProbeConfig, few_shot, probe_accuracies
+from jaxiso.experiments.probe import ProbeConfig, few_shot, linear_accuracy, probe_accuracies
 from jaxiso.experiments.vae_measures import EvaluationPrograms, Measures
 from jaxiso.files import replacing
 from jaxiso.runs import FIGURES
@@ -89,6 +89,7 @@ class SeedParts:
 
         means, test_means = self._means(learn), self._means(held)
         found = {f"accuracy{mark}": accuracy(means, y, test_means)}
+        found[f"accuracy_linear{mark}"] = linear_accuracy(means, y, test_means, y_held)
         for share in FEW:
             some = few_shot(y, share, rng)
             found[f"accuracy_{share:.1%}{mark}"] = accuracy(means[some], y[some], test_means)

@@ -31,6 +31,7 @@ def _accuracies(mark: str) -> tuple[Column, ...]:
         Column(f"accuracy{mark}", "All", 2),
         *(Column(f"accuracy_{share}%{mark}", f"{share} %", 2) for share in ("10.0", "1.0", "0.1")),
         Column(f"accuracy_deleted{mark}", "30 % of words deleted", 2),
+        Column(f"accuracy_linear{mark}", "Linear probe", 2),
     )
 
 
@@ -41,6 +42,7 @@ TABLES = (
             Column("rec", "Rec.", 2),
             Column("kl", "KL", 2),
             Column("active_units", "AU", 1),
+            Column("active_directions", "Active directions", 1),
             Column("bleu2", "BLEU-2", 2),
             Column("bleu4", "BLEU-4", 2),
             Column("rouge2", "ROUGE-2", 2),

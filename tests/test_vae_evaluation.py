@@ -16,9 +16,25 @@ SMALL = ("--vocabulary", 40, "--embedding-dim", 8, "--hidden-dim", 12, "--latent
 SMALL += ("--batch-size", 8, "--ramp", 10, "--C", 2, "--lr", 0.01, "--epochs", 2)
 FAST = ("--importance-samples", 4, "--likelihood-sentences", 0, "--initialisations", 2)
 MEASURES = {
-    *("rec", "kl", "active_units", "bleu2", "bleu4", "rouge2", "rouge4", "mutual_information"),
+    *(
+        "rec",
+        "kl",
+        "active_units",
+        "active_directions",
+        "bleu2",
+        "bleu4",
+        "rouge2",
+        "rouge4",
+        "mutual_information",
+    ),
     *("nll", "nll_se", "perplexity", "accuracy", "accuracy_10.0%", "accuracy_1.0%"),
-    *("accuracy_0.1%", "accuracy_deleted", "imputation_bleu2", "imputation_rouge4"),
+    *(
+        "accuracy_0.1%",
+        "accuracy_deleted",
+        "accuracy_linear",
+        "imputation_bleu2",
+        "imputation_rouge4",
+    ),
     *("mean_sq_norm", "logdet_cov", "isotropy_score_means", "isotropy_score_samples"),
     *("isoscore_means", "effective_rank_means", "silhouette_means", "calinski_harabasz_means"),
     *("davies_bouldin_means", "mapper_components"),
@@ -106,7 +122,9 @@ def test_the_codes_protocol_has_measures_of_its_own(evaluated, trained, corpus):
     run_main("evaluate", trained, "--corpus", corpus, *options, "--quiet")
     found = json.loads((trained / "evaluation.json").read_text())
     assert found["measures"]["accuracy"] == evaluated["measures"]["accuracy"]
-    assert {"accuracy_code", "accuracy_deleted_code"} < set(found["measures"])
+    assert {"accuracy_code", "accuracy_deleted_code", "accuracy_linear_code"} < set(
+        found["measures"]
+    )
     assert found["settings"]["classification"]["protocol"] == "code"
 
 

@@ -112,6 +112,31 @@ def train_probes(key: Array, features: ArrayLike, labels: ArrayLike, config: Pro
     return _trained(key, *_checked("training", features, labels, config.classes), config)
 
 
+def linear_accuracy(
+    train_features: ArrayLike,
+    train_labels: ArrayLike,
+    test_features: ArrayLike,
+    test_labels: ArrayLike,
+) -> float:
+    """Accuracy of a logistic regression, in percent: how well planes tell the classes apart.
+
+    scikit-learn's, with its L2 penalty of 1, on the features as they are. It depends on no draw.
+
+    Args:
+        train_features: one item a row, shape (n, d).
+        train_labels: their classes, at least two different ones, shape (n,).
+        test_features: shape (m, d).
+        test_labels: shape (m,).
+
+    Raises:
+        ValueError: as scikit-learn does.
+    """
+    from sklearn.linear_model import LogisticRegression
+
+    probe = LogisticRegression(max_iter=2000).fit(train_features, train_labels)
+    return 100 * float(probe.score(test_features, test_labels))
+
+
 def few_shot(labels: ArrayLike, fraction: float, rng: np.random.Generator) -> np.ndarray:
     """A random part of a training set, for the paper's 0.1 %, 1 % and 10 % of it.
 

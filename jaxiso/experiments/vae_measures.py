@@ -19,7 +19,12 @@ from jaxiso.data.vocabulary import EOS_ID
 from jaxiso.experiments.vae import VAEConfig, log_weights, make_vae
 from jaxiso.metrics.clusters import calinski_harabasz_score, davies_bouldin_score
 from jaxiso.metrics.isotropy import effective_rank, isoscore, isotropy_score, log_partitions
-from jaxiso.metrics.posterior import active_units, aggregated_posterior, mutual_information
+from jaxiso.metrics.posterior import (
+    active_directions,
+    active_units,
+    aggregated_posterior,
+    mutual_information,
+)
 from jaxiso.metrics.silhouette import silhouette_score
 from jaxiso.metrics.text import corpus_bleu, rouge_n
 from jaxiso.models.decoding import greedy_decode
@@ -141,6 +146,7 @@ def reconstruction(params: Any, codes: Codes, sentences: Sequence[np.ndarray]) -
         "rec": float(codes.rec.mean()),
         "kl": float(codes.kl.mean()),
         "active_units": float(active_units(codes.mean)),
+        "active_directions": float(active_directions(codes.mean)),
         "mutual_information": known,
         **likeness(decoded, sentences),
     }

@@ -91,6 +91,39 @@ def active_units(means: ArrayLike, threshold: float = 0.01) -> Int[Array, ""]:
     return jnp.sum(jnp.var(as_points(means), axis=0) > threshold).astype(jnp.int32)
 
 
+def active_directions(means: ArrayLike, threshold: float = 0.01) -> Int[Array, ""]:
+    """`active_units` along the principal axes of the means: how many directions say something of x.
+
+    Active units count coordinate axes. A posterior with one variance for all dimensions, and its
+    KL, are the same in every rotated basis, so that even a single informative direction is seen on
+    all axes, and every unit is active. This count does not depend on the basis.
+
+    Args:
+        means: posterior means of n inputs, shape (n, d).
+        threshold: the variance over the inputs (population variance) above which a direction is
+            active.
+
+    Returns:
+        A whole number from 0 to min(n - 1, d).
+
+    Raises:
+        ValueError: a negative threshold, no points, a NaN or an infinite value.
+
+    Example:
+        >>> means = [[1.0, 1.0], [-1.0, -1.0]]
+        >>> int(active_units(means)), int(active_directions(means))
+        (2, 1)
+    """
+    if not threshold >= 0:
+        raise ValueError(f"Expected a threshold of at least 0; got {threshold}.")
+    points = as_points(means)
+    x = points - jnp.mean(points, axis=0, keepdims=True)
+    singular = jnp.linalg.svd(x, compute_uv=False)
+    # A direction that no point takes has a singular value of rounding errors.
+    variances = jnp.where(singular > 1e-6 * singular[0], singular**2 / points.shape[0], 0)
+    return jnp.sum(variances > threshold).astype(jnp.int32)
+
+
 def mutual_information(means: ArrayLike, logvar: ArrayLike, z: ArrayLike) -> Float[Array, ""]:
     """Mutual information of inputs and latents under the posterior, in nats, from one z an input.
 

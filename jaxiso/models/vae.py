@@ -214,7 +214,11 @@ def total_nll(
     the logits of its time step are at hand: three products with the vocabulary in place of four.
 
     Args:
-        states, kernel, bias, tokens, lengths: as for `sentence_nll`.
+        states: decoder states, shape (b, t, h).
+        kernel: of the output layer, shape (h, v).
+        bias: of the output layer, shape (v,).
+        tokens: what should be predicted, shape (b, t).
+        lengths: how many tokens of each row count, shape (b,).
         weights: of the sentences, shape (b,); constants, they get no gradient.
     """
     return jnp.sum(weights * sentence_nll(states, kernel, bias, tokens, lengths))

@@ -260,3 +260,13 @@ def test_refuses_other_features_in_the_test_set():
     features, labels = tiny_problem()
     with pytest.raises(ValueError, match="5 features, test items 4"):
         probe.probe_accuracies(jax.random.key(0), features, labels, features[:, :4], labels, TINY)
+
+
+def test_a_plane_tells_two_clouds_apart_and_not_opposite_corners():
+    rng = np.random.default_rng(0)
+    labels = np.arange(200) % 2
+    clouds = rng.normal(size=(200, 3)) + 6 * labels[:, None]
+    assert probe.linear_accuracy(clouds, labels, clouds, labels) == 100
+    sides = rng.integers(0, 2, (200, 2))
+    corners, odd = sides + rng.normal(0, 0.01, (200, 2)), sides.sum(axis=1) % 2
+    assert probe.linear_accuracy(corners, odd, corners, odd) <= 80  # 3 of 4 corners at most

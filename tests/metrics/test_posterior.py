@@ -13,6 +13,7 @@ from scipy.stats import norm
 
 from jaxiso.metrics import posterior
 from jaxiso.metrics.posterior import (
+    active_directions,
     active_units,
     aggregated_posterior,
     gaussian_kl,
@@ -75,6 +76,28 @@ def test_active_units():
     assert active_units(x).dtype == jnp.int32
     # Population variance: 0.0099 is not active where the sample variance, 0.0109, would be.
     assert int(active_units(np.array([[0.0995], [-0.0995]] * 5))) == 0
+
+
+@pytest.mark.parametrize("n", [3, 40])
+def test_active_directions(n):
+    random = np.random.default_rng(1)
+    x = random.normal(size=(n, 6)) * [3, 1, 0.3, 0.05, 0.01, 0]
+    variances = np.linalg.eigvalsh(np.cov(x.T, ddof=0))
+    for threshold in (0.0005, 0.01, 0.5):
+        assert int(active_directions(x, threshold)) == (variances > threshold).sum()
+    assert int(active_directions(x + 100, 0.0)) == min(n - 1, 5)
+
+
+@given(seed=st.integers(0, 2**32 - 1))
+@settings(max_examples=10, deadline=None)
+def test_turning_the_axes_activates_units_and_no_directions(seed):
+    random = np.random.default_rng(seed)
+    line = random.normal(size=(40, 1)) * [[2.0] + [0.0] * 5]
+    turned = line @ np.linalg.qr(random.normal(size=(6, 6)))[0]
+    assert int(active_units(line)) == int(active_directions(line)) == 1
+    assert int(active_directions(turned)) == 1 <= int(active_units(turned))
+    every = np.full((6, 6), 1 / 6) - np.eye(6) / 2  # a reflection that mixes all axes
+    assert int(active_units(line @ every)) == 6
 
 
 def mi_by_loops(means, logvar, z) -> float:
@@ -170,6 +193,7 @@ MEAN, LOGVAR = posteriors()
         (lambda: gaussian_kl(MEAN * np.nan, LOGVAR), r"NaN or infinity: points\[0, 0\] is nan"),
         (lambda: mutual_information(MEAN, LOGVAR, MEAN[:5]), r"shape \(12, 3\); got \(5, 3\)"),
         (lambda: active_units(MEAN, -1.0), r"threshold of at least 0; got -1.0"),
+        (lambda: active_directions(MEAN, -1.0), r"threshold of at least 0; got -1.0"),
         (lambda: active_units(MEAN, float("nan")), r"threshold of at least 0; got nan"),
         (lambda: aggregated_posterior(MEAN[:0]), r"0 point\(s\)"),
     ],
