@@ -4,7 +4,8 @@
     >>> jaxiso.isoscore(X)                    # how evenly the points use their directions
     >>> jaxiso.silhouette_score(X, labels)    # how well the labels are clusters
 
-Commands: `python -m jaxiso.embed`, `python -m jaxiso.vae`, `python -m jaxiso.bench`.
+Commands: `python -m jaxiso.score` for your own vectors; `jaxiso.embed` and `jaxiso.vae`, the papers'
+experiments; `jaxiso.report` for their tables; `jaxiso.bench` for speed.
 """
 
 from __future__ import annotations

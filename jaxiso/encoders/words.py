@@ -54,7 +54,7 @@ def word_vectors(
             or a vector that is needed is not finite.
     """
     path = _find(path, data_dir)
-    vectors = _load(path)
+    vectors = read_word_file(path)
     row_of: dict[str, int] = vectors.key_to_index  # pyright: ignore[reportAssignmentType]
     rows = np.array([row_of.get(word, -1) for word in words], dtype=np.int64)
     found = rows >= 0
@@ -88,8 +88,14 @@ def _find(path: Path | None, data_dir: Path | None) -> Path:
     return folder / DEFAULT_FILE
 
 
-def _load(path: Path) -> KeyedVectors:
-    """The file as gensim's KeyedVectors; never by their `load`, which unpickles."""
+def read_word_file(path: Path) -> KeyedVectors:
+    """A word2vec or GloVe file, text or binary, as gensim's KeyedVectors.
+
+    Never by their own `load`, which unpickles.
+
+    Raises:
+        InputError: it cannot be read as word vectors.
+    """
     from gensim.models import KeyedVectors
 
     try:
