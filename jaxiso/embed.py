@@ -9,18 +9,20 @@ With no option at all it runs on scikit-learn's digits, which need no download. 
 A run that was interrupted goes on with the same command (without --overwrite), and ends in the same
 numbers.
 
+Beyond the paper: --isotropy adds isotropy to the loss and draws what clusters and accuracy pay for
+it; --hidden puts a hidden layer into the classifier; --loss triplet trains without one; --track
+measures three more indices of clusters; --test-fraction holds items out.
+
 Tasks:
 """
 
 from __future__ import annotations
 
-import math
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
-from jaxiso import console
-from jaxiso.errors import InputError
+from jaxiso import console, embed_checks
 
 if TYPE_CHECKING:
     from jaxiso.embeddings import Embeddings
@@ -58,6 +60,24 @@ class Options:
     """Multiplies the pretrained vectors. Matters because Adam's steps are absolute."""
     sample: int = 20_000
     """Measure a fresh random sample of this many items where a task has more; 0 for all."""
+    isotropy: tuple[float, ...] | None = None
+    """Adds λ·(1 - IsoScore) of the vectors to the loss, for each λ given: all of them and all
+    seeds train side by side, and the run draws the frontier of silhouette, accuracy and IsoScore.
+    0 is the paper's loss."""
+    hidden: int | None = None
+    """Units of a hidden layer (ReLU) before the linear classifier. By default no such layer."""
+    loss: Literal["cross-entropy", "triplet"] = "cross-entropy"
+    """triplet: that of the paper's Appendix B. There is no classifier then: accuracy is the share
+    of items whose nearest centroid is that of their own label."""
+    triplets: int = 4096
+    """Triples of items drawn for each update, for --loss triplet."""
+    track: bool = False
+    """Measure Calinski-Harabasz, Davies-Bouldin and Dunn as well; Dunn takes as long as the
+    silhouette."""
+    test_fraction: float | None = None
+    """Hold out this share of the items, of every label alike, and measure them too. Vectors that
+    only held-out items read are not trained: they stay as pretrained, and nothing but the
+    classifier changes for them; those that items of both kinds read are trained."""
     checkpoint_every: int = 50
     """Updates between checkpoints; one more is made whenever ten minutes have passed. 0 for none
     but the last."""
@@ -78,7 +98,7 @@ def main(arguments: list[str] | None = None) -> None:
     options = tyro.cli(
         Options, prog="python -m jaxiso.embed", description=_description(), args=arguments
     )
-    check(options)
+    embed_checks.check(options)
     from jaxiso import backend, embed_result, embed_training
     from jaxiso.embeddings import encode, load_embeddings
 
@@ -123,44 +143,6 @@ def _description() -> str:
     return f"{__doc__}\n" + "\n".join(f"- {task.name}: {task.about}" for task in TASKS.values())
 
 
-def check(options: Options) -> None:
-    """Refuses options that no task can use.
-
-    Raises:
-        InputError: names the option, its value and what is allowed.
-    """
-    from jaxiso.data import TASKS, find_task
-
-    for name, least in (("seeds", 1), ("seed", 0), ("updates", 1), ("every", 1)):
-        _at_least(name, getattr(options, name), least)
-    _at_least("checkpoint-every", options.checkpoint_every, 0)
-    if options.sample != 0:
-        _at_least("sample", options.sample, 3, " (or 0 to measure all items)")
-    if options.seed >= 2**32:
-        raise InputError(f"--seed {options.seed}: must be below {2**32} (2^32)")
-    for name in ("lr", "scale"):
-        value = getattr(options, name)
-        if not (math.isfinite(value) and value > 0):
-            raise InputError(f"--{name} {value}: must be a finite number above 0")
-    if options.vectors is not None and options.task != Options.task:
-        raise InputError(
-            f"--vectors {options.vectors} and --task {options.task}: give one of the two"
-        )
-    kind = "vectors" if options.vectors is not None else find_task(options.task).kind
-    if kind != "sentence" and options.encoder != Options.encoder:
-        sentences = ", ".join(name for name, task in TASKS.items() if task.kind == "sentence")
-        raise InputError(f"--encoder {options.encoder}: only for tasks of sentences ({sentences})")
-    if kind != "word" and options.word_vectors is not None:
-        raise InputError(
-            f"--word-vectors {options.word_vectors}: only for tasks of words (pos, supersense)"
-        )
-
-
-def _at_least(name: str, value: int | None, least: int, also: str = "") -> None:
-    if value is not None and value < least:
-        raise InputError(f"--{name} {value}: must be at least {least}{also}")
-
-
 def run_name(options: Options, embeddings: Embeddings) -> str:
     """The default name of the run directory: the task, and what is not as in the paper."""
     parts = [embeddings.name, embeddings.encoder, f"{options.seeds}seeds"]
@@ -170,7 +152,24 @@ def run_name(options: Options, embeddings: Embeddings) -> str:
         value = getattr(options, name)
         if value != getattr(defaults, name):
             parts.append(f"{name}{str(value).removesuffix('.0')}")
+    parts += _named_beyond_the_paper(options)
     return "-".join(part for part in parts if part)
+
+
+def _named_beyond_the_paper(options: Options) -> list[str]:
+    """Parts of a run's name."""
+    parts = []
+    if options.isotropy is not None:
+        parts.append("isotropy" + "-".join(f"{weight:g}" for weight in options.isotropy))
+    if options.hidden is not None:
+        parts.append(f"hidden{options.hidden}")
+    if options.loss == "triplet":
+        parts.append(f"triplet{options.triplets}")
+    if options.track:
+        parts.append("track")
+    if options.test_fraction is not None:
+        parts.append(f"test{options.test_fraction:g}")
+    return parts
 
 
 def run_config(options: Options, embeddings: Embeddings) -> dict[str, Any]:
@@ -193,7 +192,27 @@ def run_config(options: Options, embeddings: Embeddings) -> dict[str, Any]:
         "dropped": items.dropped,
         "data_sha256": embeddings.fingerprint(),
         "vectors_sha256": embeddings.digest,
+        **_config_beyond_the_paper(options, embeddings),
     }
+
+
+def _config_beyond_the_paper(options: Options, embeddings: Embeddings) -> dict[str, Any]:
+    """What a run does that the paper's do not; empty for one as in the paper."""
+    config: dict[str, Any] = {}
+    if options.isotropy is not None:
+        config["isotropy"] = list(options.isotropy)
+    if options.hidden is not None:
+        config["hidden"] = options.hidden
+    if options.loss == "triplet":
+        config |= {"loss": options.loss, "triplets": options.triplets}
+    if options.track:
+        config["track"] = True
+    held_out = embed_checks.held_out(options, embeddings.items)
+    if held_out is not None:
+        config["test_fraction"] = options.test_fraction
+        config["test_items"] = int(held_out.sum())
+        config["trained_vectors"] = len(set(embeddings.items.index[~held_out].flat))
+    return config
 
 
 if __name__ == "__main__":

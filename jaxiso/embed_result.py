@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from jaxiso import embed_tables
 from jaxiso.console import duration
 from jaxiso.errors import InputError
 from jaxiso.experiments.papers import EMBED_TARGETS, EmbedTarget
@@ -20,11 +21,18 @@ from jaxiso.runs import (
 )
 
 if TYPE_CHECKING:
+    import numpy as np
+
     from jaxiso.runs import Run
 
 
 def write_result(
-    run: Run, metrics: Mapping[str, Sequence[float]], params: Mapping[str, Any], *, seconds: float
+    run: Run,
+    metrics: Mapping[str, Sequence[float]],
+    params: Mapping[str, Any],
+    held_out: np.ndarray | None = None,
+    *,
+    seconds: float,
 ) -> None:
     """Writes the final vectors, the figures and, last, result.json.
 
@@ -32,57 +40,86 @@ def write_result(
         run: the run directory.
         metrics: its whole metrics table.
         params: final parameters of all seeds, as numpy arrays.
+        held_out: (n,) bool, the items that were held out; None where there are none.
         seconds: time spent on training and measuring, over all sessions of the run.
     """
     from jaxiso import figures
 
-    write_final(run.directory / FINAL, params)
+    write_final(run.directory / FINAL, params, held_out)
     config = read_object(run.directory / CONFIG)["config"]
     title = ", ".join(str(config[name]) for name in ("task", "encoder") if config[name])
     folder = run.directory / FIGURES
-    figures.save_figure(
-        figures.figure_across_training(metrics, title), folder / "figure2_across_training"
-    )
-    figures.save_figure(
-        figures.figure_relationship(metrics, title), folder / "figure3_relationship"
-    )
+    drawn = {
+        "figure2_across_training": figures.figure_across_training,
+        "figure3_relationship": figures.figure_relationship,
+    }
+    if "isotropy" in config:
+        drawn = {"frontier": figures.figure_frontier}
+    for name, draw in drawn.items():
+        figures.save_figure(draw(metrics, title), folder / name)
     run.finish(make_result(config, metrics, seconds=seconds))
 
 
 def make_result(
     config: Mapping[str, Any], metrics: Mapping[str, Sequence[float]], *, seconds: float
 ) -> dict[str, Any]:
-    """What result.json holds, from a run's config and its whole metrics table."""
-    from jaxiso.experiments.trajectory import summarise
+    """What result.json holds, from a run's config and its whole metrics table.
 
+    Where isotropy is in the loss, `frontier` has a summary for each weight, and there is no other.
+    """
+    from jaxiso.experiments.trajectory import of_isotropy, summarise
+
+    if "isotropy" in config:
+        summary: dict[str, object] = {
+            "frontier": [
+                {"isotropy": weight, **summarise(of_isotropy(metrics, weight))}
+                for weight in config["isotropy"]
+            ]
+        }
+    else:
+        summary = summarise(metrics)
     target = find_target(config)
     return {
         "task": config["task"],
         "encoder": config["encoder"],
         "parameters": count_parameters(config),
         "thinned": config["every"] > 1,
-        **summarise(metrics),
+        **summary,
         "paper": None if target is None else target._asdict(),
         "not_as_in_the_paper": deviations(config),
         "seconds": round(seconds, 1),
     }
 
 
-def write_final(path: Path, params: Mapping[str, Any]) -> None:
-    """Saves `vectors` (seeds, v, d), `kernel` (seeds, inputs·d, classes) and `bias`, as .npz."""
+def write_final(path: Path, params: Mapping[str, Any], held_out: np.ndarray | None = None) -> None:
+    """Saves what was trained, as .npz.
+
+    `vectors` (seeds, v, d); of the linear classifier `kernel` (seeds, inputs·d, classes) and
+    `bias`; with a hidden layer, that one's are `hidden_kernel` (seeds, inputs·d, hidden) and
+    `hidden_bias`. Weights of isotropy are a further axis before the seeds', joined with it. And
+    `held_out` (n,), if there are held-out items.
+    """
     import numpy as np
 
-    dense = params["head"]["params"]["Dense_0"]
+    layers = dict(params.get("head", {}).get("params", {}))
+    arrays = {**layers.pop("Dense_0", {})}
+    for name, prefix in (("LinearHead_0", "hidden_"), ("LinearHead_1", "")):
+        dense = layers.get(name, {}).get("Dense_0", {})
+        arrays |= {f"{prefix}{key}": value for key, value in dense.items()}
+    if held_out is not None:
+        arrays["held_out"] = held_out
     with replacing(path) as file:
-        np.savez(file, vectors=params["vectors"], **dense)
+        np.savez(file, vectors=params["vectors"], **arrays)
 
 
 def count_parameters(config: Mapping[str, Any]) -> int:
     """Trainable numbers of one seed, from a run's config."""
-    from jaxiso.experiments.embed import parameter_count
+    from jaxiso.experiments.embed_data import parameter_count
 
-    vectors, dim, inputs = (config[name] for name in ("vectors", "dim", "inputs"))
-    return parameter_count(vectors, dim, inputs, len(config["classes"]), config["bias"])
+    vectors = config.get("trained_vectors", config["vectors"])
+    classes = 0 if config.get("loss") == "triplet" else len(config["classes"])
+    dim, inputs, bias = (config[name] for name in ("dim", "inputs", "bias"))
+    return parameter_count(vectors, dim, inputs, classes, bias, config.get("hidden"))
 
 
 def find_target(config: Mapping[str, Any]) -> EmbedTarget | None:
@@ -115,6 +152,7 @@ def deviations(config: Mapping[str, Any]) -> list[str]:
             sampled and config["sample"] != 20_000,
             f"measured on {config['sample'] or 'all'} items instead of samples of 20,000",
         ),
+        *_beyond_the_paper(config),
         (
             config["items"] != target.items,
             f"{config['items']:,} items, {target.items:,} in the paper",
@@ -127,6 +165,17 @@ def deviations(config: Mapping[str, Any]) -> list[str]:
     return [line for holds, line in checks if holds]
 
 
+def _beyond_the_paper(config: Mapping[str, Any]) -> list[tuple[bool, str]]:
+    weights, hidden = config.get("isotropy", []), config.get("hidden")
+    held_out = config.get("test_items", 0)
+    return [
+        (any(weights), "a term for isotropy in the loss; --isotropy 0 is the paper's loss"),
+        (hidden is not None, f"a hidden layer of {hidden} units before the linear classifier"),
+        (config.get("loss") == "triplet", "the triplet loss, without a classifier"),
+        (held_out > 0, f"{held_out:,} of {config['items']:,} items held out"),
+    ]
+
+
 def print_result(directory: Path, result: Mapping[str, Any]) -> None:
     """Prints a finished run's table to standard output.
 
@@ -134,19 +183,12 @@ def print_result(directory: Path, result: Mapping[str, Any]) -> None:
         InputError: the result is damaged.
     """
     from rich.console import Console
-    from rich.table import Table
 
     try:
-        encoder = f", {result['encoder']}" if result["encoder"] else ""
-        table = Table(title=f"{result['task']}{encoder}", title_justify="left")
-        table.add_column("")
-        for name in ("this run", "paper", "difference"):
-            table.add_column(name, justify="right")
-        for row in _rows(result):
-            table.add_row(*row)
-        remarks = _remarks(result)
+        table = embed_tables.result_table(result)
+        remarks = embed_tables.remarks(result)
         spent = duration(result["seconds"])
-    except (KeyError, TypeError, AttributeError, ValueError) as error:
+    except (KeyError, TypeError, AttributeError, ValueError, IndexError) as error:
         raise InputError(
             f"{directory / RESULT} is damaged ({type(error).__name__}: {error}); delete it, and "
             "the same command writes it again"
@@ -159,62 +201,3 @@ def print_result(directory: Path, result: Mapping[str, Any]) -> None:
     out.print(f"Time: {spent}")
     files = ", ".join((CONFIG, METRICS, RESULT, FINAL, f"{FIGURES}/", f"{CHECKPOINTS}/"))
     out.print(f"Files in {directory}: {files}")
-
-
-def _remarks(result: Mapping[str, Any]) -> list[str]:
-    remarks = [f"Not as in the paper: {line}" for line in result["not_as_in_the_paper"]]
-    if result["diverged_at"] is not None:
-        step = result["diverged_at"]
-        remarks.append(f"Diverged: not finite from update {step:,} on; lower --lr or --scale")
-    if result["thinned"]:
-        remarks.append(
-            "* r over thinned measurements: not comparable with the paper, which measures after "
-            "every update"
-        )
-    return remarks
-
-
-def _rows(result: Mapping[str, Any]) -> list[tuple[str, str, str, str]]:
-    paper = result["paper"] or {}
-    mark = " *" if result["thinned"] else ""
-
-    def row(label: str, key: str, digits: int):
-        ours, theirs = result[key], paper.get(key)
-        return (
-            label,
-            "not defined" if ours is None else f"{ours:.{digits}f}{mark}",
-            "-" if theirs is None else f"{theirs:.{digits}f}",
-            "" if ours is None or theirs is None else f"{ours - theirs:+.{digits}f}",
-        )
-
-    rows = [row("Pearson r", "pearson_r", 4), row("Spearman ρ", "spearman_rho", 5)]
-    if paper and paper["spearman_rho"] is None:
-        label, ours, _, _ = rows[1]
-        rows[1] = (label, ours, "< -0.998", "")
-    theirs = paper.get("parameters")
-    rows.append(
-        (
-            "Parameters",
-            f"{result['parameters']:,}",
-            "-" if theirs is None else f"{theirs:,}",
-            "" if theirs is None else f"{result['parameters'] - theirs:+,}",
-        )
-    )
-    names = {
-        "isoscore": "IsoScore",
-        "silhouette": "Silhouette",
-        "loss": "Loss",
-        "accuracy": "Accuracy",
-    }
-    for key, label in names.items():
-        for when in ("start", "final"):
-            found = result[when][key]
-            sd = "" if found["sd"] is None else f" ± {found['sd']:.5f}"
-            mean = "not finite" if found["mean"] is None else f"{found['mean']:.5f}"
-            rows.append((f"{label}, {when}", f"{mean}{sd}", "-", ""))
-    if result["largest_sd"] is not None:
-        # Stated in Section 3.2, for the tasks whose ρ is not given each.
-        limit = "< 0.0054" if paper and paper["spearman_rho"] is None else "-"
-        label = "Largest sd over seeds, any step"
-        rows.append((label, f"{result['largest_sd']:.5f}", limit, ""))
-    return rows

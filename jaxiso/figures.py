@@ -6,7 +6,9 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from jaxiso.experiments.trajectory import by_step, log_normalised
+import numpy as np
+
+from jaxiso.experiments.trajectory import by_step, log_normalised, of_isotropy
 from jaxiso.files import replacing
 
 if TYPE_CHECKING:
@@ -60,6 +62,44 @@ def figure_relationship(metrics: Mapping[str, Sequence[float]], title: str) -> F
     ax.set(xlabel="IsoScore", ylabel="Silhouette")
     ax.set_title(title, parse_math=False)
     ax.grid(alpha=0.3)
+    return figure
+
+
+def figure_frontier(metrics: Mapping[str, Sequence[float]], title: str) -> Figure:
+    """Silhouette and accuracy against IsoScore at the end of training, for each weight of isotropy.
+
+    Faint lines are the ways there. All values are means over seeds.
+
+    Args:
+        metrics: the metrics table, with a column `isotropy`.
+        title: named above the panels.
+    """
+    import matplotlib
+    from matplotlib.figure import Figure
+
+    weights = np.unique(np.asarray(metrics["isotropy"], np.float32))
+    colours = matplotlib.colormaps["viridis"](np.linspace(0, 0.9, len(weights)))
+    figure = Figure(figsize=(9, 3.8), layout="constrained")
+    axes = figure.subplots(1, 2, sharex=True)
+    ends: dict[str, list[float]] = {"isoscore": [], "silhouette": [], "accuracy": []}
+    for weight, colour in zip(weights, colours, strict=True):
+        _, values = by_step(of_isotropy(metrics, float(weight)))
+        means = {name: values[name].mean(axis=1) for name in ends}
+        for ax, name in zip(axes, ("silhouette", "accuracy"), strict=True):
+            ax.plot(means["isoscore"], means[name], color=colour, lw=0.8, alpha=0.5, zorder=1)
+            last = means["isoscore"][-1], means[name][-1]
+            ax.scatter(*last, color=colour, s=36, zorder=3, label=f"λ = {weight:g}")
+        for name, found in ends.items():
+            found.append(means[name][-1])
+    for ax, name in zip(axes, ("silhouette", "accuracy"), strict=True):
+        ax.plot(ends["isoscore"], ends[name], color="0.4", lw=1, ls="--", zorder=2)
+        ax.set(xlabel="IsoScore", ylabel=name.capitalize())
+        ax.set_title(f"{name.capitalize()} against IsoScore")
+        ax.grid(alpha=0.3)
+    if np.max(metrics["isoscore"]) > 0:
+        axes[0].set_xscale("log")  # scores without the term end near 0, a hundredth of the others
+    axes[1].legend(fontsize="small")
+    figure.suptitle(title, parse_math=False)
     return figure
 
 

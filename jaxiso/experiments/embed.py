@@ -3,92 +3,40 @@
 The vectors themselves are parameters. Each update takes the gradient of the whole data set; after
 it, IsoScore and silhouette are measured ("Isotropy, Clusters, and Classifiers", Section 3.1).
 
+Beyond the paper: a term for isotropy in the loss, a hidden layer, the triplet loss, held-out items.
+
 `make_embed` gives pure functions of one seed; `over_seeds` puts seeds side by side.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
-import numpy as np
 import optax
 from jax.stages import Wrapped
-from jaxtyping import Array, Float, Int
+from jaxtyping import Array, Float
+from optax.tree_utils import tree_get
 
+from jaxiso.experiments.embed_data import EmbedConfig, EmbedData
+from jaxiso.experiments.embed_measures import Measurements, features, measure_part, read_vectors
 from jaxiso.experiments.seeds import in_turn_on_cpu
+from jaxiso.experiments.triplets import centroid_scores, draw_triples, triplet_loss
 from jaxiso.metrics.isotropy import isoscore_of_points
-from jaxiso.metrics.pairwise import TilePlan, TileShape, any_tile_shape, plan_tiles, tile_shape
-from jaxiso.metrics.silhouette import silhouette_of_tiles
-from jaxiso.models.linear import LinearHead
+from jaxiso.models.linear import HiddenHead, LinearHead
 
-
-@dataclass(frozen=True)
-class EmbedConfig:
-    """What has to be known to compile the experiment.
-
-    Attributes:
-        classes: number of classes.
-        multilabel: an item has a set of labels; binary cross-entropy for each.
-        clusters: number of distinct labels, or sets of labels.
-        sample: items to measure after each update, drawn anew each time; None for all.
-        tiles: how the measured items are cut into tiles.
-        bias: whether the linear head has one.
-        learning_rate: of Adam.
-    """
-
-    classes: int
-    multilabel: bool
-    clusters: int
-    sample: int | None
-    tiles: TileShape
-    bias: bool = True
-    learning_rate: float = 1e-3
-
-
-class EmbedData(NamedTuple):
-    """The task as arrays: v vectors of d dimensions, n items that read `inputs` vectors each.
-
-    Attributes:
-        vectors: pretrained vectors, the same start for every seed.
-        rows: rows of `vectors` that an item reads; its features are their concatenation.
-        targets: class ids, shape (n,), or 0 and 1 for each label, shape (n, classes).
-        clusters: number of the item's label, or set of labels.
-        plan: tiles for the silhouette of all items; None where samples are measured.
-    """
-
-    vectors: Float[Array, "v d"]
-    rows: Int[Array, "n inputs"]
-    targets: Array
-    clusters: Int[Array, " n"]
-    plan: TilePlan | None
+# Folded into keys, these are never the number of an update, which stands for its samples.
+TRIPLES, HELD_OUT = 2**31 - 1, 2**31 - 2
 
 
 class EmbedState(NamedTuple):
-    """One seed in training: its parameters, Adam's moments, and the key of its samples."""
+    """One seed in training: its parameters, Adam's moments, and the key of its draws."""
 
     params: dict[str, Any]
     optimizer: optax.OptState
     key: Array
-
-
-class Measurements(NamedTuple):
-    """What is measured after an update.
-
-    Attributes:
-        isoscore: of the distinct vectors ("unpaired embeddings").
-        silhouette: of the items' features, by label.
-        loss: cross-entropy, the mean over items (and labels).
-        accuracy: share of items whose label, or whole set of labels, is predicted.
-    """
-
-    isoscore: Float[Array, ""]
-    silhouette: Float[Array, ""]
-    loss: Float[Array, ""]
-    accuracy: Float[Array, ""]
 
 
 class Experiment(NamedTuple):
@@ -96,122 +44,90 @@ class Experiment(NamedTuple):
 
     Attributes:
         init: (key, data) → state before the first update.
-        step: (state, data) → state after one more update.
+        step: (state, data, λ) → state after one more update. λ is the weight of 1 - IsoScore of the
+            vectors in the loss, or None for no such term, as in the paper.
         measure: (state, data, number of updates so far) → measurements.
     """
 
     init: Callable[[Array, EmbedData], EmbedState]
-    step: Callable[[EmbedState, EmbedData], EmbedState]
+    step: Callable[..., EmbedState]
     measure: Callable[[EmbedState, EmbedData, Array], Measurements]
-
-
-def prepare(
-    vectors: np.ndarray,
-    rows: np.ndarray,
-    targets: np.ndarray,
-    clusters: np.ndarray,
-    *,
-    classes: int,
-    bias: bool = True,
-    sample: int | None = None,
-    learning_rate: float = 1e-3,
-) -> tuple[EmbedConfig, EmbedData]:
-    """Turns a task in numpy arrays (see `EmbedData`) into what `make_embed` and its parts take.
-
-    Args:
-        vectors: (v, d) pretrained vectors.
-        rows: (n, inputs) rows of `vectors`.
-        targets: (n,) class ids, or (n, classes) of 0 and 1.
-        clusters: (n,) numbers 0 to K - 1 of the distinct labels.
-        classes: number of classes.
-        bias: whether the head has a bias.
-        sample: measure this many items, drawn anew after each update, where there are more.
-        learning_rate: of Adam.
-    """
-    counts = np.bincount(clusters)
-    if sample is not None and sample >= len(rows):
-        sample = None
-    tiles = tile_shape(counts) if sample is None else any_tile_shape(sample, len(counts))
-    config = EmbedConfig(
-        classes=classes,
-        multilabel=targets.ndim == 2,
-        clusters=len(counts),
-        sample=sample,
-        tiles=tiles,
-        bias=bias,
-        learning_rate=learning_rate,
-    )
-    codes = jnp.asarray(clusters, jnp.int32)
-    # Labels never change, so the points of a task that is measured whole are sorted only here.
-    plan = plan_tiles(codes, len(counts), tiles) if sample is None else None
-    kind = jnp.float32 if targets.ndim == 2 else jnp.int32
-    data = EmbedData(
-        vectors=jnp.asarray(vectors, jnp.float32),
-        rows=jnp.asarray(rows, jnp.int32),
-        targets=jnp.asarray(targets, kind),
-        clusters=codes,
-        plan=plan,
-    )
-    return config, data
 
 
 def make_embed(config: EmbedConfig) -> Experiment:
     """The experiment as three pure functions of one seed; seeds by `vmap` or `lax.map` outside."""
-    head = LinearHead(config.classes, config.bias)
+    head = make_head(config)
     adam = optax.adam(config.learning_rate)
 
-    def features(vectors, rows):
-        return vectors[rows].reshape(rows.shape[0], -1)
-
-    def loss_and_scores(params, data):
-        scores: Any = head.apply(params["head"], features(params["vectors"], data.rows))
-        if config.multilabel:
-            losses = optax.sigmoid_binary_cross_entropy(scores, data.targets)
-        else:
-            losses = optax.softmax_cross_entropy_with_integer_labels(scores, data.targets)
-        return jnp.mean(losses), scores
-
     def init(key, data):
-        head_key, sample_key = jax.random.split(key)
-        width = data.rows.shape[1] * data.vectors.shape[1]
-        params = {
-            "vectors": data.vectors,
-            "head": head.init(head_key, jnp.zeros((1, width), data.vectors.dtype)),
-        }
-        return EmbedState(params, adam.init(params), sample_key)
+        head_key, draw_key = jax.random.split(key)
+        params: dict[str, Any] = {"vectors": data.vectors}
+        if head is not None:
+            width = data.train.rows.shape[1] * data.vectors.shape[1]
+            params["head"] = head.init(head_key, jnp.zeros((1, width), data.vectors.dtype))
+        return EmbedState(params, adam.init(params), draw_key)
 
-    def step(state, data):
-        gradients, _ = jax.grad(loss_and_scores, has_aux=True)(state.params, data)
+    def scores_of(params, points, data) -> Any:
+        """Scores of the classes; for the triplet loss, of the labels or sets of labels."""
+        if head is not None:
+            return head.apply(params["head"], points)
+        known = features(params["vectors"], data.train)
+        return centroid_scores(points, known, data.train.clusters, config.clusters)
+
+    def loss_of(params, data, state_key, updates_done):
+        points = features(params["vectors"], data.train)
+        if config.triplets is not None:
+            key = jax.random.fold_in(jax.random.fold_in(state_key, TRIPLES), updates_done)
+            return triplet_loss(points, draw_triples(key, data.pool, config.triplets))
+        scores = scores_of(params, points, data)
+        if config.multilabel:
+            losses = optax.sigmoid_binary_cross_entropy(scores, data.train.targets)
+        else:
+            losses = optax.softmax_cross_entropy_with_integer_labels(scores, data.train.targets)
+        return jnp.mean(losses)
+
+    def step(state, data, isotropy=None):
+        def objective(params):
+            loss = loss_of(params, data, state.key, tree_get(state.optimizer, "count"))
+            if isotropy is not None:
+                vectors = read_vectors(params["vectors"], data.train)
+                loss = loss + isotropy * (1 - isoscore_of_points(vectors))
+            return loss
+
+        gradients = jax.grad(objective)(state.params)
         updates, optimizer = adam.update(gradients, state.optimizer, state.params)
         params: Any = optax.apply_updates(state.params, updates)
         return EmbedState(params, optimizer, state.key)
 
     def measure(state, data, updates_done):
-        loss, scores = loss_and_scores(state.params, data)
-        vectors = state.params["vectors"]
-        if config.sample is None:
-            points, clusters, plan = features(vectors, data.rows), data.clusters, data.plan
-        else:
-            key = jax.random.fold_in(state.key, updates_done)
-            item_key, vector_key = jax.random.split(key)
-            items = _draw(item_key, data.rows.shape[0], config.sample)
-            clusters = data.clusters[items]
-            points = features(vectors, data.rows[items])
-            plan = plan_tiles(clusters, config.clusters, config.tiles)
-            vectors = vectors[_draw(vector_key, vectors.shape[0], config.sample)]
-        return Measurements(
-            isoscore=isoscore_of_points(vectors),
-            silhouette=jnp.mean(silhouette_of_tiles(points, clusters, plan)),
-            loss=loss,
-            accuracy=_accuracy(scores, data.targets),
+        params, key = state.params, jax.random.fold_in(state.key, updates_done)
+
+        def accuracy(part):
+            scores = scores_of(params, features(params["vectors"], part), data)
+            return _accuracy(scores, part.clusters if head is None else part.targets)
+
+        found = Measurements(
+            **measure_part(config, params["vectors"], data.train, key, track=config.track),
+            loss=loss_of(params, data, state.key, updates_done),
+            accuracy=accuracy(data.train),
         )
+        if data.test is None:
+            return found
+        key = jax.random.fold_in(key, HELD_OUT)
+        test = measure_part(config, params["vectors"], data.test, key)
+        test = {f"test_{name}": value for name, value in test.items()}
+        return found._replace(**test, test_accuracy=accuracy(data.test))
 
     return Experiment(init, step, measure)
 
 
-def _draw(key: Array, n: int, sample: int) -> Int[Array, " sample"]:
-    """A random sample of 0 to n - 1 without replacement; all of them where there are fewer."""
-    return jax.random.permutation(key, n)[: min(sample, n)]
+def make_head(config: EmbedConfig) -> LinearHead | HiddenHead | None:
+    """The classifier; None for the triplet loss, which has none."""
+    if config.triplets is not None:
+        return None
+    if config.hidden is not None:
+        return HiddenHead(config.classes, config.hidden, config.bias)
+    return LinearHead(config.classes, config.bias)
 
 
 def _accuracy(scores: Array, targets: Array) -> Float[Array, ""]:
@@ -223,20 +139,13 @@ def _accuracy(scores: Array, targets: Array) -> Float[Array, ""]:
     return jnp.sum(right).astype(jnp.float32) / right.shape[0]
 
 
-def parameter_count(vectors: int, dim: int, inputs: int, classes: int, bias: bool) -> int:
-    """Trainable numbers of one seed: the table of distinct vectors and the linear head.
-
-    Paper A, Tables 1 and 2.
-    """
-    return vectors * dim + classes * (inputs * dim + bias)
-
-
 class SeedPrograms(NamedTuple):
     """Compiled functions of all seeds at once; states are stacked along a first axis.
 
     Attributes:
         init: (keys, data) → states.
-        step: (states, data) → states after one more update; the old ones are consumed.
+        step: (states, data, λ of each or None) → states after one more update; the old ones are
+            consumed.
         measure: (states, data, number of updates so far) → Measurements of shape (seeds,).
     """
 
@@ -262,8 +171,11 @@ def over_seeds(experiment: Experiment) -> SeedPrograms:
 
         return in_turn_on_cpu(one, states)
 
+    def step(states, data, isotropy=None):
+        return jax.vmap(experiment.step, in_axes=(0, None, 0))(states, data, isotropy)
+
     return SeedPrograms(
         init=jax.jit(jax.vmap(experiment.init, in_axes=(0, None))),
-        step=jax.jit(jax.vmap(experiment.step, in_axes=(0, None)), donate_argnums=0),
+        step=jax.jit(step, donate_argnums=0),
         measure=jax.jit(measure),
     )

@@ -1,4 +1,4 @@
-"""The linear classifier of paper A."""
+"""The linear classifier of paper A, and one with a hidden layer before it."""
 
 from __future__ import annotations
 
@@ -31,6 +31,29 @@ class LinearHead(nn.Module):
             bias_init=init,
             precision=jax.lax.Precision.HIGHEST,
         )(features)
+
+
+class HiddenHead(nn.Module):
+    """Class scores from features through one hidden layer of rectified linear units.
+
+    "Most modern deep-learning classification approaches rely on non-linear activation functions":
+    paper A's Limitations leave these out. Both layers are initialised as `LinearHead` is.
+
+    Attributes:
+        classes: number of scores.
+        hidden: number of hidden units, which always have a bias.
+        bias: whether each score has a bias.
+    """
+
+    classes: int
+    hidden: int
+    bias: bool = True
+
+    @nn.compact
+    def __call__(self, features: Float[Array, "n d"]) -> Float[Array, "n classes"]:
+        """Scores, shape (n, classes), of features of shape (n, d)."""
+        hidden = nn.relu(LinearHead(self.hidden)(features))
+        return LinearHead(self.classes, self.bias)(hidden)
 
 
 def _symmetric_uniform(limit: float):

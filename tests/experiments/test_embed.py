@@ -9,6 +9,7 @@ import pytest
 from sklearn.metrics import silhouette_score as reference_silhouette
 
 from jaxiso.experiments import embed
+from jaxiso.experiments.embed_data import parameter_count, prepare
 from jaxiso.experiments.seeds import seed_keys
 
 N, V, D, INPUTS = 60, 40, 6, 2
@@ -23,7 +24,7 @@ def problem(*, multilabel: bool = False, bias: bool = True, sample: int | None =
         clusters = np.unique(targets, axis=0, return_inverse=True)[1].reshape(-1)
     else:
         targets = clusters = rng.integers(0, 3, N)
-    config, data = embed.prepare(
+    config, data = prepare(
         vectors, rows, targets, clusters, classes=3, bias=bias, sample=sample, learning_rate=0.01
     )
     return config, data, embed.make_embed(config)
@@ -35,7 +36,7 @@ def numpy_training(state, data, updates: int, *, multilabel: bool, lr: float = 0
     x = np.asarray(data.vectors, np.float64)
     params = [x, *(np.asarray(dense[k], np.float64) for k in sorted(dense, reverse=True))]
     first, second = [np.zeros_like(p) for p in params], [np.zeros_like(p) for p in params]
-    rows, targets = np.asarray(data.rows), np.asarray(data.targets)
+    rows, targets = np.asarray(data.train.rows), np.asarray(data.train.targets)
     losses = []
     for t in range(1, updates + 1):
         features = params[0][rows].reshape(N, -1)
@@ -83,15 +84,15 @@ def test_measurements_agree_with_references(multilabel):
         state = jax.jit(experiment.step)(state, data)
     found = experiment.measure(state, data, jnp.int32(5))
     vectors = np.asarray(state.params["vectors"], np.float64)
-    features = vectors[np.asarray(data.rows)].reshape(N, -1)
-    silhouette = reference_silhouette(features, np.asarray(data.clusters))
+    features = vectors[np.asarray(data.train.rows)].reshape(N, -1)
+    silhouette = reference_silhouette(features, np.asarray(data.train.clusters))
     assert float(found.silhouette) == pytest.approx(silhouette, abs=1e-6)
     variances = np.linalg.eigvalsh(np.cov(vectors.T))
     ratio = variances.sum() ** 2 / (variances**2).sum()
     assert float(found.isoscore) == pytest.approx((ratio - 1) / (D - 1), rel=1e-5)
     dense = {k: np.asarray(v) for k, v in state.params["head"]["params"]["Dense_0"].items()}
     scores = features @ dense["kernel"] + dense["bias"]
-    targets = np.asarray(data.targets)
+    targets = np.asarray(data.train.targets)
     right = ((scores > 0) == targets).all(1) if multilabel else scores.argmax(1) == targets
     assert float(found.accuracy) == pytest.approx(right.mean(), abs=1e-6)
 
@@ -107,7 +108,7 @@ def test_head_starts_as_pytorch_linear():
         # a uniform variable on ±limit has standard deviation limit / √3
         assert values.std() == pytest.approx(limit / 3**0.5, rel=0.05), name
     sizes = [np.size(values) for values in jax.tree.leaves(states.params)]
-    assert embed.parameter_count(V, D, INPUTS, 3, bias=True) == sum(sizes) // 400
+    assert parameter_count(V, D, INPUTS, 3, bias=True) == sum(sizes) // 400
 
 
 def test_seeds_side_by_side_equal_seeds_alone():
@@ -122,14 +123,15 @@ def test_seeds_side_by_side_equal_seeds_alone():
         for _ in range(4):
             state = jax.jit(experiment.step)(state, data)
         alone = experiment.measure(state, data, jnp.int32(4))
-        for name, value in alone._asdict().items():
-            assert float(getattr(together, name)[i]) == pytest.approx(float(value), abs=1e-5), name
+        for name in ("isoscore", "silhouette", "loss", "accuracy"):
+            found, value = getattr(together, name)[i], getattr(alone, name)
+            assert float(found) == pytest.approx(float(value), abs=1e-5), name
     assert len(set(np.asarray(together.loss).tolist())) == 3
 
 
 def test_samples_are_fresh_reproducible_and_near_the_whole():
     config, data, experiment = problem(sample=30)
-    assert config.sample == 30 and data.plan is None
+    assert config.sample == 30 and data.train.plan is None
     state = experiment.init(jax.random.key(0), data)
     measure = jax.jit(experiment.measure)
     values = [float(measure(state, data, jnp.int32(t)).silhouette) for t in range(20)]
@@ -143,4 +145,4 @@ def test_samples_are_fresh_reproducible_and_near_the_whole():
 
 def test_a_sample_of_everything_is_the_whole():
     config, data, _ = problem(sample=N)
-    assert config.sample is None and data.plan is not None
+    assert config.sample is None and data.train.plan is not None

@@ -4,7 +4,13 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from jaxiso.experiments.trajectory import by_step, correlations, log_normalised, summarise
+from jaxiso.experiments.trajectory import (
+    by_step,
+    correlations,
+    log_normalised,
+    of_isotropy,
+    summarise,
+)
 
 
 def table(isoscore: np.ndarray, silhouette: np.ndarray):
@@ -68,3 +74,42 @@ def test_a_run_that_diverged_has_no_correlation_but_a_result():
     assert final["isoscore"] == {"mean": None, "sd": None}
     assert start["isoscore"] == {"mean": 1.0, "sd": 0.0}
     assert np.isfinite(log_normalised(isoscore)[:3]).all()
+
+
+def test_rows_of_one_weight_of_isotropy():
+    """Weights are stored in single precision, in which 0.1 is another number."""
+    one, other = (table(np.full((3, 2), x), np.zeros((3, 2))) for x in (0.25, 0.5))
+    both = {name: [*one[name], *other[name]] for name in one}
+    both["isotropy"] = [float(np.float32(0.1))] * 6 + [2.0] * 6
+    found = of_isotropy(both, 0.1)
+    assert {name: found[name] for name in one} == one
+    assert of_isotropy(both, 2.0)["isoscore"] == [0.5] * 6
+    assert set(by_step(found)[1]) == {"isoscore", "silhouette", "loss", "accuracy"}
+
+
+def test_agreement_of_the_indices_of_clusters():
+    rng = np.random.default_rng(0)
+    silhouette = np.linspace(0, 1, 6)[:, None] + np.zeros((6, 2))
+    columns = table(rng.random((6, 2)), silhouette)
+    assert "agreement" not in summarise(columns)
+    dunn = silhouette**2
+    dunn[-1] = np.inf  # every cluster is a single place
+    columns |= {
+        "calinski_harabasz": (silhouette**3).ravel().tolist(),
+        "davies_bouldin": (-silhouette).ravel().tolist(),
+        "dunn": dunn.ravel().tolist(),
+    }
+    found = summarise(columns)
+    agreement, final = found["agreement"], found["final"]
+    assert isinstance(agreement, dict) and isinstance(final, dict)
+    assert agreement["davies_bouldin"]["silhouette"] == {
+        "pearson_r": pytest.approx(-1),
+        "spearman_rho": pytest.approx(-1),
+    }
+    cubed = agreement["calinski_harabasz"]["silhouette"]
+    assert cubed["spearman_rho"] == pytest.approx(1) and cubed["pearson_r"] < 0.95
+    isoscore = np.reshape(columns["isoscore"], (6, 2)).mean(1)
+    expected = stats.spearmanr(isoscore, silhouette[:, 0])[0]
+    assert agreement["calinski_harabasz"]["isoscore"]["spearman_rho"] == pytest.approx(expected)
+    assert agreement["dunn"]["silhouette"] == {"pearson_r": None, "spearman_rho": None}
+    assert final["dunn"] == {"mean": None, "sd": None} and found["diverged_at"] is None
