@@ -4,8 +4,8 @@
     >>> jaxiso.isoscore(X)                    # how evenly the points use their directions
     >>> jaxiso.silhouette_score(X, labels)    # how well the labels are clusters
 
-Commands: `python -m jaxiso.score` measures your own vectors; `jaxiso.embed` and `jaxiso.vae` run the
-papers' experiments, `jaxiso.report` shows their tables, `jaxiso.bench` measures speed.
+Commands: `python -m jaxiso.score` measures your own vectors; `jaxiso.embed` and `jaxiso.vae` run
+the papers' experiments, `jaxiso.report` shows their tables, `jaxiso.bench` measures speed.
 """
 
 from __future__ import annotations

@@ -98,7 +98,7 @@ def codes_of(mean: np.ndarray, log_variance: np.ndarray) -> vae_measures.Codes:
 
 
 def test_posterior_shape():
-    mean = RNG.normal(size=(400, 3)).astype(np.float32) * np.float32([0.5, 1, 2])
+    mean = RNG.normal(size=(400, 3)).astype(np.float32) * np.array([0.5, 1, 2], np.float32)
     log_variance = np.full((400, 1), np.log(0.25), np.float32)
     found = vae_measures.posterior_shape(codes_of(mean, log_variance), np.random.default_rng(1))
     # Cov[z] = Cov[mean] + variance · I, in expectation
