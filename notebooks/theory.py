@@ -82,7 +82,7 @@ plt.show()
 claims = dict.fromkeys(names[:4], "rises") | dict.fromkeys(names[4:7], "falls")
 rows = []
 for name in names:
-    start, end = seen[name][[0, -1]]
+    start, end = seen[name][[0, -1]] + 0.0  # so that -0 is 0
     rows.append([name, f"{start:.4g}", f"{end:.4g}", "rises" if end > start else "falls"])
     rows[-1].append(claims.get(name, "-"))
 Markdown("\n".join(markdown_table(["", "start", "end", "here it", "paper"], rows)))
@@ -218,9 +218,9 @@ Markdown(
 # O_S favours tight labels among clouds of equal total scatter, and of labels with half of the
 # points or more.
 #
-# Nor does the root make no difference. "Due to the monotonicity of the square root" Eq. 1 is to
-# have the optimum of the sum of plain distances; but roots keep the order of terms, not that of
-# sums with both signs. Points on a line, the first two of one label:
+# The root makes a difference, too. "Due to the monotonicity of the square root" Eq. 1 is to have
+# the optimum of the sum of plain distances; but roots keep the order of terms, not that of sums
+# with both signs. Points on a line, the first two of one label:
 
 # %%
 pair = {"tight": np.array([[0.0], [0.0], [1.2]]), "wide": np.array([[0.0], [9.0], [10.0]])}
