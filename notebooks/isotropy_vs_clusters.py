@@ -164,8 +164,8 @@ Markdown("\n".join(markdown_table(header, rows)))
 
 # %%
 def train_digits(directory, digits):
-    """What `python -m jaxiso.embed --seeds 1 --updates 300` does."""
-    options = embed.Options(seeds=1, updates=300, quiet=True)
+    """What `python -m jaxiso.embed --seeds 1 --updates 300 --every 10` does."""
+    options = embed.Options(seeds=1, updates=300, every=10, quiet=True)
     config = embed.run_config(options, digits)
     with Run(directory, config, origin=backend.origin(), quiet=True) as run:
         train(run, options, digits)

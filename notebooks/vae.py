@@ -191,7 +191,7 @@ def with_few_colours(figure):
     """As a picture of thousands of points is a large file else."""
     buffer = io.BytesIO()
     figure.savefig(buffer, dpi=75)
-    return Image.open(buffer).convert("RGB").quantize(48, dither=Image.Dither.NONE)
+    return Image.open(buffer).convert("RGB").quantize(128, dither=Image.Dither.NONE)
 
 
 with_few_colours(figures["paper_b_figure3_tsne"].figure)
@@ -200,13 +200,11 @@ with_few_colours(figures["paper_b_figure3_tsne"].figure)
 with_few_colours(figures["paper_b_figure3_mapper"].figure)
 
 # %%
-Markdown(
-    said("mapper_components", "components of the highest-density region, all test sentences", 0)
-)
+Markdown(" ".join(figures["paper_b_figure3_mapper"].notes))
 
 # %% [markdown]
-# The paper draws 1 for the diagonal posterior and 9 for the isotropic one, at C = 15, and does not
-# say with which settings of Mapper; those used here are in `jaxiso.experiments.mapper`.
+# The paper does not say with which settings of Mapper it counts; those used here are in
+# `jaxiso.experiments.mapper`.
 #
 # ## Table 1: imputation, and other sentences
 #
