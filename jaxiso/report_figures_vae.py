@@ -13,7 +13,8 @@ from jaxiso.figures_vae import Classification, Point, Reconstruction
 from jaxiso.report_figures import Drawn
 from jaxiso.report_models import Evaluated, comparable
 from jaxiso.report_papers import vae_label
-from jaxiso.vae_parts import FEW, LATENTS
+from jaxiso.runs import LATENTS
+from jaxiso.vae_parts import FEW
 
 Latents = dict[str, np.ndarray]
 """Arrays of a latents.npz: means, tsne and, where there are classes, labels."""

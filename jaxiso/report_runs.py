@@ -14,8 +14,7 @@ from jaxiso.errors import InputError
 from jaxiso.experiments.papers import EMBED_TARGETS
 from jaxiso.experiments.trajectory import by_step, of_isotropy
 from jaxiso.files import read_object
-from jaxiso.runs import CONFIG, METRICS, RESULT, read_config, read_metrics
-from jaxiso.vae_evaluation import EVALUATION
+from jaxiso.runs import CONFIG, EVALUATION, METRICS, RESULT, read_config, read_metrics
 from jaxiso.vae_tables import pool
 
 PAPER_SEEDS = {"embed": EmbedOptions().seeds, "vae": 3}

@@ -3,9 +3,11 @@
     config.json      what determines the numbers, and the versions and device they came from
     metrics.parquet  one row a seed and step, sorted by step, then seed
     result.json      the summary, written last: a run that has one is finished
-    final.npz        what was trained, at the end
+    final.npz        the trained vectors and classifiers of jaxiso.embed
     checkpoints/     Orbax checkpoints of the states of all seeds
     figures/         PNG and PDF
+    evaluation.json  measures of a trained VAE
+    latents.npz      codes of some test sentences of a trained VAE
 
 Nothing in it is ever half written: files are replaced in one step, and Orbax renames a checkpoint
 into place when it is complete. Metrics are written before the checkpoint of the same step, so
@@ -30,6 +32,7 @@ from jaxiso.files import read_object, replacing, write_json
 
 CONFIG, METRICS, RESULT = "config.json", "metrics.parquet", "result.json"
 FINAL, CHECKPOINTS, FIGURES = "final.npz", "checkpoints", "figures"
+EVALUATION, LATENTS = "evaluation.json", "latents.npz"
 
 State = TypeVar("State")
 
@@ -139,7 +142,7 @@ class Run:
             for name in (CHECKPOINTS, FIGURES):
                 if (self.directory / name).exists():
                     shutil.rmtree(self.directory / name)
-            for name in (RESULT, METRICS, FINAL):
+            for name in (RESULT, METRICS, FINAL, EVALUATION, LATENTS):
                 (self.directory / name).unlink(missing_ok=True)
         except OSError as error:
             # Old checkpoints under a new config would be gone on from.

@@ -46,7 +46,6 @@ Part = Literal[
     "figures",
 ]
 PARTS: tuple[Part, ...] = get_args(Part)
-EVALUATION = "evaluation.json"
 
 
 @dataclass(frozen=True)
@@ -138,8 +137,6 @@ def check(options: Options) -> None:
 
 
 def _check_config(directory: Path, config: dict[str, Any]) -> None:
-    from jaxiso.vae import Options as TrainingOptions
-
     kind = config.get("experiment")
     if kind != "vae":
         raise InputError(
@@ -147,7 +144,6 @@ def _check_config(directory: Path, config: dict[str, Any]) -> None:
             "of a VAE's training"
         )
     needed = {"posterior", "objective", "C", "seeds", "vocabulary", "latent_dim", "corpus"}
-    needed &= {field.name for field in fields(TrainingOptions)}
     if missing := sorted(needed - config.keys()):
         raise InputError(f"{directory}/config.json: has no {', '.join(missing)}; is it damaged?")
 
@@ -210,6 +206,7 @@ def evaluate(directory: Path, options: Options) -> dict[str, Any]:
     """
     from jaxiso.experiments.vae_measures import make_evaluation
     from jaxiso.files import read_object, write_json
+    from jaxiso.runs import EVALUATION
     from jaxiso.vae_parts import SeedParts
 
     trained = load(directory, options)

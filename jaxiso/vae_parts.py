@@ -14,12 +14,11 @@ from jaxiso.experiments import vae_measures
 from jaxiso.experiments.probe import ProbeConfig, few_shot, linear_accuracy, probe_accuracies
 from jaxiso.experiments.vae_measures import EvaluationPrograms, Measures
 from jaxiso.files import replacing
-from jaxiso.runs import FIGURES
+from jaxiso.runs import FIGURES, LATENTS
 
 if TYPE_CHECKING:
     from jaxiso.vae_evaluation import Options, Part, Trained
 
-LATENTS = "latents.npz"
 FEW = (0.1, 0.01, 0.001)
 """Portions of the training data, paper B, Figure 2."""
 DELETED, HIDDEN = 0.3, 0.75

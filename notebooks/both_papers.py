@@ -31,7 +31,7 @@ from jaxiso.report_models import comparable, pool_runs
 from jaxiso.report_papers import vae_label
 from jaxiso.report_runs import find_runs
 from jaxiso.report_tables import markdown_table
-from jaxiso.vae_parts import LATENTS
+from jaxiso.runs import LATENTS
 
 # %matplotlib inline
 plt.rcParams["figure.dpi"] = 80

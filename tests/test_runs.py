@@ -119,7 +119,8 @@ def test_overwrite_deletes_the_run_and_nothing_else(tmp_path):
     with open_run(tmp_path) as run:
         run.save(1, state(1), metrics(2))
         run.finish({"r": -1.0})
-    (tmp_path / "notes.txt").write_text("mine")
+    for name in ("notes.txt", "evaluation.json", "latents.npz"):
+        (tmp_path / name).write_text("of the earlier run, or mine")
     with open_run(tmp_path, overwrite=True) as run:
         assert not run.finished
         assert sorted(p.name for p in tmp_path.iterdir() if not p.name.startswith(".")) == [

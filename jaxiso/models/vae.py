@@ -154,6 +154,13 @@ def _logits(state, kernel, bias):
     return jnp.dot(state, kernel, precision=HIGHEST) + bias[None, :]
 
 
+def _step_nll(logits, token):
+    """-log p of each row's token at one time step, and the log-sum-exp of its logits."""
+    normaliser = jax.nn.logsumexp(logits, axis=1)
+    chosen = jnp.take_along_axis(logits, token[:, None], axis=1)[:, 0]
+    return normaliser - chosen, normaliser
+
+
 def _by_time(states, tokens, lengths):
     mask = jnp.arange(tokens.shape[1])[None, :] < lengths[:, None]
     return states.swapaxes(0, 1), tokens.T, mask.T
@@ -162,10 +169,8 @@ def _by_time(states, tokens, lengths):
 def _nll_forward(states, kernel, bias, tokens, lengths):
     def step(total, inputs):
         state, token, real = inputs
-        logits = _logits(state, kernel, bias)
-        normaliser = jax.nn.logsumexp(logits, axis=1)
-        chosen = jnp.take_along_axis(logits, token[:, None], axis=1)[:, 0]
-        return total + jnp.where(real, normaliser - chosen, 0), normaliser
+        nll, normaliser = _step_nll(_logits(state, kernel, bias), token)
+        return total + jnp.where(real, nll, 0), normaliser
 
     zeros = jnp.zeros(states.shape[0], states.dtype)
     total, normalisers = jax.lax.scan(step, zeros, _by_time(states, tokens, lengths))
@@ -229,10 +234,9 @@ def _total_forward(states, kernel, bias, tokens, lengths, weights):
         total, gradients = carry
         state, token, real = inputs
         logits = _logits(state, kernel, bias)
-        normaliser = jax.nn.logsumexp(logits, axis=1)
-        chosen = jnp.take_along_axis(logits, token[:, None], axis=1)[:, 0]
+        nll, normaliser = _step_nll(logits, token)
         weight = jnp.where(real, weights, 0)
-        total = total + jnp.sum(weight * (normaliser - chosen))
+        total = total + jnp.sum(weight * nll)
         gradients, d_state = _add_gradients(
             gradients, state, kernel, logits, normaliser, token, weight
         )
