@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import platform
-from importlib.metadata import version
+from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
 # Those whose version may change the last digits of a result.
@@ -18,6 +18,7 @@ PACKAGES = (
     "scikit-learn",
     "gensim",
     "tokenizers",
+    "transformers",
 )
 
 
@@ -46,5 +47,12 @@ def origin() -> dict[str, str]:
         "device": f"{device.platform}: {device.device_kind}",
         "machine": platform.machine(),
         "python": platform.python_version(),
-        **{name: version(name) for name in PACKAGES},
+        **{name: found for name in PACKAGES if (found := _version(name))},
     }
+
+
+def _version(package: str) -> str | None:
+    try:
+        return version(package)
+    except PackageNotFoundError:
+        return None

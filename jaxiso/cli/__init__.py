@@ -1,0 +1,1 @@
+"""What every command needs: console, options, files, machine."""

@@ -1,0 +1,281 @@
+"""Options of the commands: declared once, with their bounds, in a frozen dataclass.
+
+A field is an option; its annotation says what is allowed, and one loop checks it:
+
+    seeds: Annotated[int, Ge(1)] = 5
+    sample: Annotated[int, Ge(3), Or(0)] = 20_000
+    lr: Annotated[float, Gt(0)] = 1e-3       # numbers always have to be finite
+    out: Annotated[Path | None, FREE] = None  # FREE: does not change the numbers of a run
+
+What is not FREE makes up the config of a run, and from the config follow, by comparing two
+dictionaries, the run's name, whether a directory holds the same run, and how it differs from the
+paper's.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+import re
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from functools import lru_cache
+from pathlib import Path
+from typing import Annotated, Any, Literal, TypeVar, get_args, get_origin, get_type_hints
+
+from annotated_types import Ge, Gt, Le, Lt
+from tyro.conf import arg
+
+from jaxiso.cli.console import InputError
+from jaxiso.cli.files import digest_of
+
+
+class Free:
+    """Marks an option that does not change the numbers of a run."""
+
+
+FREE = Free()
+
+
+class Or:
+    """Marks values that are allowed besides those inside of the bounds."""
+
+    def __init__(self, *values: float) -> None:
+        self.values = values
+
+
+MOST = 2**31 - 1
+"""The largest whole number an option may be where it says nothing else: what 32 bits count to."""
+
+Seed = Annotated[int, Ge(0), Lt(2**32), arg(help="Number that all random draws start from.")]
+DataDir = Annotated[
+    Path | None,
+    FREE,
+    arg(
+        help="Folder with <corpus>/<split>.jsonl[.gz]. By default $JAXISO_DATA; what is not there "
+        "comes from the Hugging Face hub."
+    ),
+]
+Out = Annotated[
+    Path | None,
+    FREE,
+    arg(help="Run directory. By default runs/ and a name made of the options."),
+]
+Overwrite = Annotated[
+    bool, FREE, arg(help="Delete an earlier run in that directory and start anew.")
+]
+DryRun = Annotated[
+    bool,
+    FREE,
+    arg(help="Print sizes, parameters, memory and an estimate of the time; train nothing."),
+]
+Quiet = Annotated[bool, FREE, arg(help="No notes and no progress bar: the result only.")]
+Labels = Annotated[
+    str | None,
+    FREE,
+    arg(
+        help="A column or array of the files of vectors; or a file: .txt with a label a line (or a "
+        "word, a tab and its label), .npy, .npz, .safetensors, .csv, .tsv, .parquet, .jsonl."
+    ),
+]
+LabelColumn = Annotated[
+    str | None,
+    FREE,
+    arg(
+        help="Which column, array or field of the file of labels. By default label, labels, y, "
+        "class, target, or the only one."
+    ),
+]
+Array = Annotated[
+    str | None,
+    FREE,
+    arg(
+        help="Which array, or column of lists, holds the vectors. By default X, embeddings or "
+        "vectors, or the only one with two dimensions."
+    ),
+]
+
+
+@dataclass(frozen=True)
+class Checked:
+    """Options that refuse values out of bounds as soon as they are made."""
+
+    def __post_init__(self) -> None:
+        """Checks every field by its annotation; what concerns several fields, subclasses add.
+
+        Raises:
+            InputError: names the option, its value and what is allowed.
+        """
+        for name, (_, marks) in fields_of(type(self)).items():
+            value = getattr(self, name)
+            for one in value if isinstance(value, tuple) else (value,):
+                check_value(flag(name), one, marks)
+
+
+Options = TypeVar("Options")
+
+
+def parse(
+    options: type[Options], *, prog: str, description: str, arguments: Sequence[str] | None
+) -> Options:
+    """Reads a command line; prints help, or what is wrong with it, and exits.
+
+    Args:
+        options: the dataclass.
+        prog: the command as the user types it.
+        description: shown by --help.
+        arguments: those after `prog`; None for this process's.
+
+    Raises:
+        InputError: a value is out of bounds.
+    """
+    import tyro
+
+    return tyro.cli(
+        options,
+        prog=prog,
+        # tyro sets what does not begin with a letter apart, as if the blank line were not there.
+        description=re.sub(r"\n\n(?![^\W\d_])", "\n", description),
+        args=None if arguments is None else list(arguments),
+        # `--out PATH`, not `--out {None}|PATH`; and a directory may be called None.
+        config=(tyro.conf.DisallowNone,),
+    )
+
+
+def flag(name: str) -> str:
+    """A field's name as it is typed: `--test-fraction`."""
+    return f"--{name.replace('_', '-')}"
+
+
+@lru_cache
+def fields_of(options: type) -> dict[str, tuple[Any, tuple[Any, ...]]]:
+    """The type of each field, and the marks beside it, or beside a part of it."""
+    hints = get_type_hints(options, include_extras=True)
+    found = {}
+    for field in dataclasses.fields(options):
+        hint = hints[field.name]
+        found[field.name] = _bare(hint), tuple(_marks(hint))
+    return found
+
+
+def _bare(hint: Any) -> Any:
+    return _bare(get_args(hint)[0]) if get_origin(hint) is Annotated else hint
+
+
+def _marks(hint: Any) -> Iterator[Any]:
+    if get_origin(hint) is Annotated:
+        inner, *marks = get_args(hint)
+        yield from marks
+        yield from _marks(inner)
+    elif get_origin(hint) is not Literal:
+        for part in get_args(hint):
+            yield from _marks(part)
+
+
+def check_value(name: str, value: Any, marks: Iterable[Any]) -> None:
+    """Refuses a number that is out of bounds.
+
+    Args:
+        name: how messages call it.
+        value: what is no number is not looked at.
+        marks: `Ge`, `Gt`, `Le`, `Lt` and `Or`; others do not matter.
+
+    Raises:
+        InputError: names the value and what is allowed.
+    """
+    if not isinstance(value, int | float) or isinstance(value, bool):
+        return
+    marks = tuple(marks)
+    also = [other for mark in marks if isinstance(mark, Or) for other in mark.values]
+    if value in also:
+        return
+    whole = isinstance(value, int)
+    if whole and not any(isinstance(mark, Le | Lt) for mark in marks):
+        marks = (*marks, Le(MOST))
+    bounds = list(_bounds(marks))
+    if (whole or math.isfinite(value)) and all(holds(value) for _, holds in bounds):
+        return
+    words = " and ".join(text for text, _ in bounds)
+    kind = "must be" if whole else "must be a finite number"
+    or_ = "".join(f" (or {other})" for other in also)
+    raise InputError(f"{name} {value}: {kind} {words}{or_}".rstrip())
+
+
+def _bounds(marks: Iterable[Any]) -> Iterator[tuple[str, Any]]:
+    for mark in marks:
+        if isinstance(mark, Ge):
+            yield f"at least {mark.ge}", lambda x, m=mark: x >= m.ge
+        elif isinstance(mark, Gt):
+            yield f"above {mark.gt}", lambda x, m=mark: x > m.gt
+        elif isinstance(mark, Le):
+            yield f"at most {mark.le}", lambda x, m=mark: x <= m.le
+        elif isinstance(mark, Lt):
+            yield f"below {mark.lt}", lambda x, m=mark: x < m.lt
+
+
+def determining(options: Checked) -> dict[str, Any]:
+    """The options that determine the numbers, as plain JSON values by field name."""
+    return {
+        name: _plain(getattr(options, name))
+        for name, (_, marks) in fields_of(type(options)).items()
+        if not any(isinstance(mark, Free) for mark in marks)
+    }
+
+
+def defaults(options: type[Checked]) -> dict[str, Any]:
+    """The default of each option that has one, as plain JSON values by field name."""
+    return {
+        field.name: _plain(field.default)
+        for field in dataclasses.fields(options)
+        if field.default is not dataclasses.MISSING
+    }
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, tuple):
+        return [_plain(one) for one in value]
+    return str(value) if isinstance(value, Path) else value
+
+
+ABSENT = "absent"
+LONGEST_NAME = 180
+"""Bytes of a run's name; file systems take 255."""
+
+
+def differences(ours: Mapping[str, Any], theirs: Mapping[str, Any]) -> dict[str, tuple[Any, Any]]:
+    """What differs between two dictionaries: name → (ours, theirs), `ABSENT` where one lacks it."""
+    return {
+        name: (ours.get(name, ABSENT), theirs.get(name, ABSENT))
+        for name in [*ours, *(name for name in theirs if name not in ours)]
+        if ours.get(name, ABSENT) != theirs.get(name, ABSENT)
+    }
+
+
+def run_name(parts: Iterable[str], chosen: Mapping[str, Any], usual: Mapping[str, Any]) -> str:
+    """The default name of a run directory: what it is, and each option that is not as usual.
+
+    One folder's name, whatever the options hold; where it would be too long, a digest ends it.
+
+    Args:
+        parts: what every such run is called by; empty ones are left out.
+        chosen: options that determine the numbers.
+        usual: the same options as they usually are.
+    """
+    more = [_named(name, ours) for name, (ours, _) in differences(chosen, usual).items()]
+    name = "-".join(part for part in (*parts, *more) if part)
+    plain = "".join(c if c.isalnum() or c in "._+-" else "-" for c in name)
+    if len(plain.encode()) <= LONGEST_NAME:
+        return plain
+    start = plain.encode()[:LONGEST_NAME].decode(errors="ignore")
+    return f"{start}-{digest_of(name)[:12]}"
+
+
+def _named(name: str, value: Any) -> str:
+    word = name.replace("_", "")
+    if value is None or value is False:
+        return f"no{word}"
+    if value is True:
+        return word
+    values = value if isinstance(value, list) else [value]
+    shown = (f"{one:g}" if isinstance(one, float) else str(one) for one in values)
+    return word + "-".join(shown)

@@ -1,0 +1,229 @@
+"""Options: bounds in the annotations, what of them makes up a config, and names of runs."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+import pytest
+from annotated_types import Ge, Gt, Le, Lt
+from commands import run_here
+from hypothesis import given
+from hypothesis import strategies as st
+
+from jaxiso.cli.console import InputError
+from jaxiso.cli.options import (
+    ABSENT,
+    FREE,
+    LONGEST_NAME,
+    MOST,
+    Array,
+    Checked,
+    DataDir,
+    DryRun,
+    LabelColumn,
+    Labels,
+    Or,
+    Out,
+    Overwrite,
+    Quiet,
+    Seed,
+    check_value,
+    defaults,
+    determining,
+    differences,
+    fields_of,
+    flag,
+    parse,
+    run_name,
+)
+
+
+@dataclass(frozen=True)
+class Options(Checked):
+    """The command line."""
+
+    task: str = "digits"
+    """What to train on."""
+    seeds: Annotated[int, Ge(1)] = 5
+    """Number of seeds."""
+    sample: Annotated[int, Ge(3), Or(0)] = 20_000
+    """Items, or 0 for all."""
+    lr: Annotated[float, Gt(0)] = 1e-3
+    """Learning rate."""
+    fraction: Annotated[float | None, Gt(0), Lt(1)] = None
+    """Held out."""
+    hidden: Annotated[int, Ge(1), Le(4096)] | None = None
+    """Units."""
+    weights: Annotated[tuple[float, ...] | None, Ge(0)] = None
+    """One or more."""
+    loss: Literal["sum", "mean"] = "sum"
+    """Of the items."""
+    track: bool = False
+    """More indices."""
+    seed: Seed = 0
+    vectors: Annotated[Path | None, FREE] = None
+    """Your own."""
+    labels: Labels = None
+    label_column: LabelColumn = None
+    array: Array = None
+    data_dir: DataDir = None
+    out: Out = None
+    overwrite: Overwrite = False
+    dry_run: DryRun = False
+    quiet: Quiet = False
+
+
+def read(*arguments: str) -> Options:
+    return parse(Options, prog="x", description="About.", arguments=arguments)
+
+
+@pytest.mark.parametrize(
+    ("field", "value", "message"),
+    [
+        ("seeds", 0, "--seeds 0: must be at least 1 and at most 2147483647"),
+        ("seeds", 2**31, "--seeds 2147483648: must be at least 1 and at most 2147483647"),
+        ("seeds", 10**400, "must be at least 1 and at most 2147483647"),
+        ("sample", 2, "--sample 2: must be at least 3 and at most 2147483647 (or 0)"),
+        ("lr", 0.0, "--lr 0.0: must be a finite number above 0"),
+        ("lr", -1, "--lr -1: must be above 0"),
+        ("lr", float("nan"), "--lr nan: must be a finite number above 0"),
+        ("lr", float("inf"), "--lr inf: must be a finite number above 0"),
+        ("fraction", 1.0, "--fraction 1.0: must be a finite number above 0 and below 1"),
+        ("hidden", 5000, "--hidden 5000: must be at least 1 and at most 4096"),
+        ("weights", (0.0, -0.5), "--weights -0.5: must be a finite number at least 0"),
+        ("weights", (float("-inf"),), "--weights -inf: must be a finite number at least 0"),
+        ("seed", -1, "--seed -1: must be at least 0 and below 4294967296"),
+        ("seed", 2**70, f"--seed {2**70}: must be at least 0 and below 4294967296"),
+    ],
+)
+def test_what_is_out_of_bounds_is_refused(field, value, message):
+    changed: dict[str, Any] = {field: value}
+    with pytest.raises(InputError) as error:
+        Options(**changed)
+    assert message in str(error.value)
+    with pytest.raises(InputError):
+        replace(Options(), **changed)
+
+
+def test_what_is_within_bounds_is_taken():
+    Options(seeds=1, sample=0, lr=1e-300, fraction=0.5, hidden=4096, weights=(0.0, 1e300))
+    Options(sample=3, seeds=MOST, seed=2**32 - 1, weights=(), hidden=None)
+
+
+@given(st.floats() | st.integers(), st.integers(-5, 5), st.integers(-5, 5))
+def test_bounds_are_what_they_say(value, low, other):
+    inside = value == other or (value >= low and value <= low + 3)
+    marks = (Ge(low), Le(low + 3), Or(other), "anything else")
+    try:
+        check_value("--x", value, marks)
+    except InputError as error:
+        assert not inside and f"at least {low}" in str(error)
+    else:
+        assert inside
+
+
+def test_what_is_no_number_is_not_looked_at():
+    for value in (True, "x", None, Path("x")):
+        check_value("--x", value, (Ge(5),))
+
+
+def test_the_command_line_is_read():
+    options = read(
+        *("--seeds", "3", "--weights", "0", "0.5", "--hidden", "8", "--loss", "mean", "--track"),
+        *("--out", "None", "--sample", "0", "--no-quiet", "--label-column", ""),
+    )
+    assert options == Options(
+        seeds=3, weights=(0.0, 0.5), hidden=8, loss="mean", track=True, out=Path("None"), sample=0,
+        label_column="",
+    )  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ["--seeds", "0"], ["--seeds", "1.5"], ["--seeds", ""], ["--seeds"], ["--lr", "fast"],
+        ["--lr", "nan"], ["--loss", "median"], ["--weights", "1", "x"], ["--hidden", "None"],
+        ["--nothing", "1"], ["stray"], ["--seeds", "9" * 5000], ["--seed", str(2**70)],
+        ["maybe", "--track"], ["--lr", "1e999"],
+    ],
+)  # fmt: skip
+def test_what_cannot_be_read_is_named(arguments):
+    ended = run_here(lambda: read(*arguments))
+    assert ended.code == 2 and not ended.out
+    assert arguments[0].strip("-") in ended.err and "Traceback" not in ended.err
+
+
+def test_help_shows_types_and_defaults(capsys):
+    with pytest.raises(SystemExit):
+        parse(
+            Options,
+            prog="python -m jaxiso.x",
+            description="About [brackets].\n\nTasks:\n\n- digits: hands\n- rte: entails\n\nEnd.",
+            arguments=["--help"],
+        )
+    text = capsys.readouterr().out
+    assert "About [brackets].\n\nTasks:\n- digits: hands\n- rte: entails\n\nEnd.\n" in text
+    assert "\n\n\n" not in text and "None}" not in text
+    words = " ".join(text.replace("│", " ").split())
+    for line in (
+        "--seeds INT Number of seeds. (default: 5)",
+        "--out PATH Run directory. By default runs/ and a name made of the options.",
+        "--data-dir PATH Folder with <corpus>/<split>.jsonl[.gz].",
+        "--seed INT Number that all random draws start from. (default: 0)",
+        "--labels STR A column or array of the files of vectors; or a file:",
+        "--quiet, --no-quiet No notes and no progress bar: the result only. (default: False)",
+    ):
+        assert line in words
+
+
+def test_marks_are_found_wherever_they_stand():
+    marks = {name: found for name, (_, found) in fields_of(Options).items()}
+    assert any(isinstance(mark, Ge) for mark in marks["hidden"])
+    assert not marks["loss"] and not marks["task"]
+    assert FREE in marks["out"] and FREE not in marks["seed"]
+
+
+def test_what_determines_the_numbers():
+    config = determining(Options(weights=(0.0, 1.0), vectors=Path("x"), quiet=True))
+    assert list(config) == [
+        *("task", "seeds", "sample", "lr", "fraction", "hidden", "weights", "loss", "track", "seed")
+    ]
+    assert config["weights"] == [0.0, 1.0] and config["fraction"] is None
+    assert defaults(Options)["lr"] == 1e-3 and defaults(Options)["out"] is None
+
+
+def test_differences_of_two_dictionaries():
+    ours, theirs = {"a": 1, "b": [1, 2], "c": None}, {"d": 4, "a": 1, "b": [1, 3]}
+    assert differences(ours, theirs) == {
+        "b": ([1, 2], [1, 3]),
+        "c": (None, ABSENT),
+        "d": (ABSENT, 4),
+    }
+    assert differences(ours, dict(ours)) == {}
+
+
+def test_a_run_is_named_by_what_is_unusual():
+    usual = determining(Options())
+    options = Options(lr=0.01, hidden=8, weights=(0.0, 0.5), track=True, task="a/b c")
+    assert run_name(["digits", "", "2seeds"], usual, usual) == "digits-2seeds"
+    name = run_name(["digits"], determining(options), usual)
+    assert name == "digits-taska-b-c-lr0.01-hidden8-weights0-0.5-track"
+    assert run_name([], {"a": None, "b_c": False, "d": 1e-30}, {}) == "noa-nobc-d1e-30"
+
+
+@given(st.lists(st.text(), min_size=1))
+def test_a_run_name_is_one_folder(parts):
+    name = run_name(["x", *parts], {}, {})
+    assert "/" not in name and "\0" not in name and len(name.encode()) < 255
+    assert name not in (".", "..")
+
+
+def test_long_names_stay_apart():
+    names = {run_name(["猫" * 100, str(i)], {}, {}) for i in range(3)}
+    assert len(names) == 3 and all(len(n.encode()) < LONGEST_NAME + 20 for n in names)
+
+
+def test_a_flag_is_as_it_is_typed():
+    assert flag("test_fraction") == "--test-fraction"
