@@ -1,7 +1,9 @@
 from __future__ import annotations
 
+import ast
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
@@ -18,3 +20,17 @@ def test_every_public_name_is_there():
 def test_import_is_light():
     check = "import sys, jaxiso; assert not {'jax', 'numpy'} & set(sys.modules)"
     subprocess.run([sys.executable, "-c", check], check=True)
+
+
+def test_type_checkers_see_every_public_name():
+    source = ast.parse(Path(jaxiso.__file__).read_text())
+    block = next(node for node in source.body if isinstance(node, ast.If))
+    seen = {
+        alias.asname: node.module
+        for node in block.body
+        if isinstance(node, ast.ImportFrom)
+        for alias in node.names
+        if alias.name == alias.asname
+    }
+    assert seen == {name: f"jaxiso.{home}" for name, home in jaxiso._HOMES.items()}
+    assert set(jaxiso.__all__) <= set(dir(jaxiso))

@@ -7,48 +7,52 @@ ignore where the points are and how large they are.
 
 from __future__ import annotations
 
-from functools import partial
 from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
-import numpy as np
-from jaxtyping import Array, Float, Int
-from numpy.typing import ArrayLike
+from jaxtyping import Array, Float
 
-from jaxiso.metrics.checks import as_codes, as_points
 from jaxiso.metrics.pairwise import (
     ROUNDING,
+    Tiled,
     TilePlan,
     TileShape,
-    _over_pairs,
-    _Tiled,
-    plan_tiles,
-    tile_shape,
+    as_plan,
+    if_planned,
+    in_tiles,
+    over_pairs,
+    shape_for,
 )
-from jaxiso.metrics.silhouette import _unit_scale
+from jaxiso.metrics.points import Labels, Points, lengths, metric, only_clusters, to_unit_size
 
 # Up to this many dimensions distances come from differences, as points of one or two dimensions
 # crowd so much that products would lose the smallest distance.
 FEW_DIMENSIONS = 8
 
 
-def calinski_harabasz_score(X: ArrayLike, labels: ArrayLike) -> Float[Array, ""]:
+@metric(translate=True, scale=True)
+def calinski_harabasz_score(
+    X: Points, labels: Labels, *, num_labels: int | None = None
+) -> Float[Array, ""]:
     """Calinski-Harabasz score: dispersion between clusters over dispersion within; high is good.
 
     Σ n_k·‖c_k - c‖² / (K - 1) over Σ ‖x - c_k‖² / (n - K). Differentiable in X; usable under `jit`,
-    `vmap` and `grad` where the labels are concrete. Costs O(n·d).
+    `vmap` and `grad`. Costs O(n·d).
 
     Args:
         X: points, shape (n, d).
         labels: the cluster of each point, shape (n,): ints, strings, anything that sorts.
+        num_labels: K, if labels are codes 0 to K - 1, which may then be traced and need not all
+            occur.
 
     Returns:
-        A scalar, at least 0; as in scikit-learn 1 if every cluster is a single place.
+        A scalar, at least 0; as in scikit-learn 1 if every cluster is a single place. NaN for
+        codes of which fewer than two occur, or all are different.
 
     Raises:
         ValueError: as scikit-learn does: NaN or infinite points, lengths that differ, 1 distinct
-            label or as many as points.
+            label or as many as points; or a label that is missing.
 
     Reference: Caliński and Harabasz (1974), "A dendrite method for cluster analysis".
 
@@ -56,49 +60,30 @@ def calinski_harabasz_score(X: ArrayLike, labels: ArrayLike) -> Float[Array, ""]
         >>> float(calinski_harabasz_score([[0.0], [2.0], [10.0], [12.0]], ["a", "a", "b", "b"]))
         50.0
     """
-    points = as_points(X)
-    codes, k = as_codes(labels, points.shape[0])
-    return calinski_harabasz_of_codes(points, jnp.asarray(codes), k)
-
-
-@partial(jax.jit, static_argnums=2)
-def calinski_harabasz_of_codes(
-    points: Float[Array, "n d"], codes: Int[Array, " n"], k: int
-) -> Float[Array, ""]:
-    """`calinski_harabasz_score` without its checks.
-
-    Args:
-        points: shape (n, d).
-        codes: label of each point as a number from 0 to k - 1; may be traced.
-        k: number of clusters; those without points do not count. NaN if one alone has points.
-    """
-    clusters = _Clusters.of(points, codes, k)
+    clusters = Clusters.of(to_unit_size(X), labels, num_labels)
     weight = clusters.counts[:, None]
-    n, used = points.shape[0], jnp.sum(clusters.counts > 0).astype(points.dtype)
+    n, used = len(X), jnp.sum(clusters.counts > 0).astype(X.dtype)
     from_first = clusters.away_from(0)
     away = from_first - jnp.sum(weight / n * from_first, axis=0, keepdims=True)
     between = jnp.sum(weight * away**2) / (used - 1)
     within = jnp.sum(clusters.offsets**2) / (n - used)
-    return jnp.where(within > 0, between / jnp.where(within > 0, within, 1), 1)
+    score = jnp.where(within > 0, between / jnp.where(within > 0, within, 1), 1)
+    return only_clusters(score, clusters.counts, n)
 
 
-def davies_bouldin_score(X: ArrayLike, labels: ArrayLike) -> Float[Array, ""]:
+@metric(translate=True, scale=True)
+def davies_bouldin_score(
+    X: Points, labels: Labels, *, num_labels: int | None = None
+) -> Float[Array, ""]:
     """Davies-Bouldin score: how much each cluster overlaps its most similar one; low is good.
 
     The mean over clusters k of the largest (s_k + s_l) / ‖c_k - c_l‖, where s is the mean distance
-    of the points to their centroid c. Differentiable in X; usable under `jit`, `vmap` and `grad`
-    where the labels are concrete. Costs O(n·d + K²·d) time and O(n·d + K²) memory.
-
-    Args:
-        X: points, shape (n, d).
-        labels: the cluster of each point, shape (n,).
+    of the points to their centroid c. Arguments and errors are those of `calinski_harabasz_score`.
+    Costs O(n·d + K²·d) time and O(n·d + K²) memory.
 
     Returns:
         A scalar, at least 0. Clusters on the same centroid are not compared, as in scikit-learn;
         where it calls distances of up to 1e-8 zero, here it is those of rounding errors.
-
-    Raises:
-        ValueError: as for `calinski_harabasz_score`.
 
     Reference: Davies and Bouldin (1979), "A Cluster Separation Measure".
 
@@ -106,33 +91,24 @@ def davies_bouldin_score(X: ArrayLike, labels: ArrayLike) -> Float[Array, ""]:
         >>> float(davies_bouldin_score([[0.0], [2.0], [10.0], [12.0]], ["a", "a", "b", "b"]))
         0.20000000298023224
     """
-    points = as_points(X)
-    codes, k = as_codes(labels, points.shape[0])
-    return davies_bouldin_of_codes(points, jnp.asarray(codes), k)
-
-
-@partial(jax.jit, static_argnums=2)
-def davies_bouldin_of_codes(
-    points: Float[Array, "n d"], codes: Int[Array, " n"], k: int
-) -> Float[Array, ""]:
-    """`davies_bouldin_score` without its checks; arguments as `calinski_harabasz_of_codes`."""
-    clusters = _Clusters.of(points, codes, k)
-    radii = _mean_by_label(_lengths(clusters.offsets)[:, None], codes, clusters.counts)[:, 0]
+    clusters = Clusters.of(to_unit_size(X), labels, num_labels)
+    radii = _mean_by_label(lengths(clusters.offsets)[:, None], labels, clusters.counts)[:, 0]
     used = clusters.counts > 0
-    smallest = ROUNDING * float(jnp.finfo(points.dtype).eps)
+    smallest = ROUNDING * float(jnp.finfo(X.dtype).eps)
 
     def most_similar(cluster):
-        distance = _lengths(clusters.away_from(cluster))
+        distance = lengths(clusters.away_from(cluster))
         both = radii + radii[cluster]
         compared = used & (distance > smallest * both)
         return jnp.max(jnp.where(compared, both / jnp.where(compared, distance, 1), 0))
 
     # One cluster at a time: k × d differences, not k × k × d.
-    worst = jax.lax.map(most_similar, jnp.arange(k, dtype=jnp.int32))
-    return jnp.sum(jnp.where(used, worst, 0)) / jnp.sum(used).astype(points.dtype)
+    worst = jax.lax.map(most_similar, jnp.arange(len(radii), dtype=jnp.int32))
+    score = jnp.sum(jnp.where(used, worst, 0)) / jnp.sum(used).astype(X.dtype)
+    return only_clusters(score, clusters.counts, len(X))
 
 
-class _Clusters(NamedTuple):
+class Clusters(NamedTuple):
     """Points relative to their centroids, which are sums of a rounded part and what it lacks.
 
     Both parts are needed where centroids are far from the origin, or closer to each other than the
@@ -145,8 +121,9 @@ class _Clusters(NamedTuple):
     counts: Float[Array, " k"]
 
     @classmethod
-    def of(cls, points: Array, codes: Array, k: int) -> _Clusters:
-        points = points * _unit_scale(points)
+    def of(cls, points: Array, codes: Array, k: int | None) -> Clusters:
+        """Of points of about unit size, and codes 0 to k - 1."""
+        assert k is not None  # `points.metric` sees to it
         counts = jnp.bincount(codes, length=k).astype(points.dtype)
         numbers = jnp.arange(len(points), dtype=jnp.int32)
         member = points[jnp.minimum(jax.ops.segment_min(numbers, codes, k), len(points) - 1)]
@@ -166,30 +143,24 @@ def _mean_by_label(values: Array, codes: Array, counts: Array) -> Float[Array, "
     return sums / jnp.maximum(counts, 1)[:, None]
 
 
-def _lengths(rows: Float[Array, "*rows d"]) -> Float[Array, "*rows"]:
-    """Euclidean norms; the derivative at zero is zero."""
-    squares = jnp.sum(rows**2, axis=-1)
-    return jnp.where(squares > 0, jnp.sqrt(jnp.where(squares > 0, squares, 1)), 0)
-
-
-def dunn_index(X: ArrayLike, labels: ArrayLike) -> Float[Array, ""]:
+@metric(translate=True, scale=True, plan=shape_for)
+def dunn_index(
+    X: Points,
+    labels: Labels,
+    *,
+    num_labels: int | None = None,
+    plan: TilePlan | TileShape | None = None,
+) -> Float[Array, ""]:
     """Dunn's index: the smallest distance between clusters over the largest within; high is good.
 
     The distance between the closest two points of different labels, over that between the farthest
-    two points of the same label. Differentiable in X; usable under `jit`, `vmap` and `grad` where
-    the labels are concrete. Costs n²·d/2 multiply-adds and O(n·(d + K)) memory; no n × n array.
-
-    Args:
-        X: points, shape (n, d).
-        labels: the cluster of each point, shape (n,).
+    two points of the same label. Costs n²·d/2 multiply-adds and O(n·(d + K)) memory, no n × n
+    array. Arguments and errors are those of `jaxiso.metrics.silhouette.silhouette_score`.
 
     Returns:
         A scalar, at least 0: 0 if two clusters share a place, else infinite if every cluster is a
         single place. In float32 and above 8 dimensions, pairs that are closer than 1e-3 of their
         clusters' spread may be mistaken for each other; the distance of the one taken is exact.
-
-    Raises:
-        ValueError: as for `calinski_harabasz_score`.
 
     Reference: Dunn (1974), "Well-Separated Clusters and Optimal Fuzzy Partitions".
 
@@ -197,24 +168,13 @@ def dunn_index(X: ArrayLike, labels: ArrayLike) -> Float[Array, ""]:
         >>> float(dunn_index([[0.0], [2.0], [10.0], [12.0]], ["a", "a", "b", "b"]))
         4.0
     """
-    points = as_points(X)
-    codes, k = as_codes(labels, points.shape[0])
-    return _planned_dunn(points, jnp.asarray(codes), k, tile_shape(np.bincount(codes)))
-
-
-@partial(jax.jit, static_argnums=(2, 3))
-def _planned_dunn(points: Array, codes: Array, k: int, shape: TileShape) -> Array:
-    return dunn_of_tiles(points, plan_tiles(codes, k, shape))
-
-
-def dunn_of_tiles(points: Float[Array, "n d"], plan: TilePlan) -> Float[Array, ""]:
-    """`dunn_index` for a plan made before: arrays in, a number out; clusters may be empty."""
-    points = points * _unit_scale(points)
-    (_, near), (_, far) = _extreme_pairs(jax.lax.stop_gradient(points), plan)
-    separation = _lengths(points[near[0]] - points[near[1]])
-    diameter = _lengths(points[far[0]] - points[far[1]])
+    points, tiles = to_unit_size(X), as_plan(plan, labels, num_labels)
+    (_, near), (_, far) = _extreme_pairs(jax.lax.stop_gradient(points), tiles)
+    separation = lengths(points[near[0]] - points[near[1]])
+    diameter = lengths(points[far[0]] - points[far[1]])
     ratio = separation / jnp.where(diameter > 0, diameter, 1)
-    return jnp.where((diameter > 0) | (separation == 0), ratio, jnp.inf)
+    index = jnp.where((diameter > 0) | (separation == 0), ratio, jnp.inf)
+    return only_clusters(if_planned(index, tiles, labels), tiles.counts, len(X))
 
 
 def _extreme_pairs(points: Array, plan: TilePlan):
@@ -223,8 +183,8 @@ def _extreme_pairs(points: Array, plan: TilePlan):
     Squared distances from products cancel where they are small. So each point's closest one in a
     tile is found by them, but which of those is the closest of all is decided by differences.
     """
-    tiled = _Tiled.of(points, plan)
-    x = jnp.pad(points, ((0, 1), (0, 0)))[plan.order]
+    tiled = Tiled.of(points, plan)
+    x = in_tiles(points, plan)
     real = jnp.sum(plan.onehot, axis=2) > 0
     few = points.shape[1] <= FEW_DIMENSIONS
     error = 0 if few else 2 * ROUNDING * float(jnp.finfo(points.dtype).eps)
@@ -263,7 +223,7 @@ def _extreme_pairs(points: Array, plan: TilePlan):
         (jnp.asarray(jnp.inf, points.dtype), nobody),
         (jnp.asarray(-1, points.dtype), nobody),
     )
-    return _over_pairs(len(plan.first), add, start)
+    return over_pairs(len(plan.first), add, start)
 
 
 def _either(first: Array, yes: tuple[Array, Array], no: tuple[Array, Array]):

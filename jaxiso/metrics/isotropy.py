@@ -7,9 +7,9 @@ covariance C of the points, which needs no eigen-decomposition:
 
     IsoScore = (tr(C)² / ‖C‖_F² - 1) / (d - 1)
 
-tr(C)²/‖C‖_F² is the participation ratio of the variances: how many directions are in use. The
-effective rank counts them by an entropy instead. These ignore where the origin is; the mean cosine,
-and the isotropy score of Mu and Viswanath, look at the directions that are seen from it.
+tr(C)²/‖C‖_F² is the participation ratio of the variances: how many directions are in use
+(`jaxiso.metrics.dimension`). IsoScore ignores where the origin is; the mean cosine, and the
+isotropy score of Mu and Viswanath, look at the directions that are seen from it.
 """
 
 from __future__ import annotations
@@ -21,14 +21,12 @@ from jax.core import Tracer
 from jaxtyping import Array, Float
 from numpy.typing import ArrayLike
 
-from jaxiso.metrics.checks import as_points
-
-# Centred data shrink the angle to the main direction by (second / first variance)² in each pass;
-# the passes matter only where that ratio is below 1e-3, so three of them are plenty.
-POWER_ITERATIONS = 3
+from jaxiso.metrics.dimension import participation_excess
+from jaxiso.metrics.points import Points, as_points, dot, in_range, lengths, metric
 
 
-def isoscore(points: ArrayLike) -> Float[Array, ""]:
+@metric(least=2, translate=True, scale=True)
+def isoscore(points: Points) -> Float[Array, ""]:
     """IsoScore of a cloud of points: 1 if all directions vary alike, 0 if only one varies.
 
     Differentiable, and usable under `jit` and `vmap`. Costs O(n·d·min(n, d)) time and O(n·d)
@@ -50,9 +48,9 @@ def isoscore(points: ArrayLike) -> Float[Array, ""]:
         >>> float(isoscore([[1.0, 0.0], [-1.0, 0.0], [0.0, 1.0], [0.0, -1.0]]))
         1.0
     """
-    checked = as_points(points, least=2)
-    _check_dimensions(checked.shape[1])
-    return isoscore_of_points(checked)
+    d = points.shape[1]
+    _check_dimensions(d)
+    return jnp.clip(participation_excess(points) / (d - 1), 0, 1)
 
 
 def isoscore_from_covariance(covariance: ArrayLike) -> Float[Array, ""]:
@@ -79,151 +77,42 @@ def isoscore_from_covariance(covariance: ArrayLike) -> Float[Array, ""]:
         raise ValueError(f"Expected a square covariance matrix; got shape {matrix.shape}.")
     _check_dimensions(matrix.shape[0])
     if traced:
-        return _isoscore_of_covariance(jnp, matrix)
+        return _from_covariance(jnp, matrix)
     if not any(jnp.issubdtype(matrix.dtype, kind) for kind in (jnp.floating, jnp.integer)):
         raise ValueError(f"Expected real numbers as covariance; got dtype {matrix.dtype}.")
     matrix = matrix.astype(np.float64)
     if not np.isfinite(matrix).all():
         raise ValueError("The covariance contains NaN or infinity.")
     with np.errstate(invalid="ignore"):  # of zeros: NaN, as documented
-        return jnp.asarray(_isoscore_of_covariance(np, matrix), jnp.float32)
+        return jnp.asarray(_from_covariance(np, matrix), jax.dtypes.canonicalize_dtype(np.float64))
 
 
-def _isoscore_of_covariance(xp, matrix):
+def _from_covariance(xp, matrix):
     matrix = matrix / xp.max(xp.abs(matrix))
     ratio = xp.trace(matrix) ** 2 / xp.sum(matrix**2)
     return xp.clip((ratio - 1) / (matrix.shape[0] - 1), 0, 1)
 
 
+def isoscore_from_eigenvalues(eigenvalues: np.ndarray, d: int) -> float:
+    """IsoScore from eigenvalues of the covariance, in float64 on the host.
+
+    Args:
+        eigenvalues: those that are not zero, as from `jaxiso.metrics.dimension`, and perhaps more.
+        d: dimensions of the points, at least 2.
+
+    Returns:
+        From 0 to 1; NaN if all eigenvalues are zero.
+    """
+    _check_dimensions(d)
+    if not eigenvalues.max() > 0:
+        return float("nan")
+    v = np.ldexp(eigenvalues, -np.frexp(eigenvalues.max())[1])
+    return float(np.clip((v.sum() ** 2 / (v**2).sum() - 1) / (d - 1), 0, 1))
+
+
 def _check_dimensions(d: int) -> None:
     if d < 2:
         raise ValueError(f"IsoScore needs at least 2 dimensions; got {d}.")
-
-
-@jax.jit
-def isoscore_of_points(points: Float[Array, "n d"]) -> Float[Array, ""]:
-    """IsoScore without the checks of `isoscore`: arrays in, a number out."""
-    return jnp.clip(_participation_excess(points) / (points.shape[1] - 1), 0, 1)
-
-
-def participation_ratio(points: ArrayLike) -> Float[Array, ""]:
-    """How many directions the points use: tr(C)² / ‖C‖_F² of their covariance C.
-
-    IsoScore is this, mapped from 1…d to 0…1: ratio = IsoScore · (d - 1) + 1.
-
-    Args:
-        points: shape (n, d), one point a row; n at least 2.
-
-    Returns:
-        A scalar from 1 to d; NaN if all points coincide.
-
-    Raises:
-        ValueError: fewer than two points, a NaN or an infinite value.
-
-    Reference: Bell and Dean (1970), "Atomic vibrations in vitreous silica".
-    """
-    return participation_ratio_of_points(as_points(points, least=2))
-
-
-@jax.jit
-def participation_ratio_of_points(points: Float[Array, "n d"]) -> Float[Array, ""]:
-    """`participation_ratio` without its checks."""
-    return 1 + jnp.clip(_participation_excess(points), 0, points.shape[1] - 1)
-
-
-def _participation_excess(points: Float[Array, "n d"]) -> Float[Array, ""]:
-    """tr(C)² / ‖C‖_F² - 1, to full relative precision.
-
-    tr(C)² and ‖C‖_F² agree in nearly all their digits when one direction dominates, so their
-    difference is never taken. Splitting off any unit vector v, with s = Xv, R = X - svᵀ and
-    c = Rᵀs, gives exactly (up to the common factor n²)
-
-        tr(C)² - ‖C‖_F² = 2·‖s‖²·‖R‖_F² + ‖R‖_F⁴ - ‖RᵀR‖_F² - 2·‖c‖²
-
-    which is free of cancellation as soon as v is near the main direction.
-    """
-    n, d = points.shape
-    x = _centred_to_unit_size(points)
-    v = jax.lax.stop_gradient(_main_direction(x))
-    along = _dot(x, v)
-    rest = x - along[:, None] * v[None, :]
-    variance_along, variance_rest = jnp.sum(along**2), jnp.sum(rest**2)
-    # RᵀR and RRᵀ have the same norm: take the smaller.
-    gram = _dot(rest, rest.T) if n < d else _dot(rest.T, rest)
-    gram_norm = jnp.sum(gram**2)
-    cross = jnp.sum(_dot(along, rest) ** 2)
-    difference = 2 * variance_along * variance_rest + variance_rest**2 - gram_norm - 2 * cross
-    norm = variance_along**2 + gram_norm + 2 * cross
-    return difference / norm
-
-
-def _centred_to_unit_size(points: Float[Array, "n d"]) -> Float[Array, "n d"]:
-    x = points - jnp.mean(points, axis=0, keepdims=True)
-    # The first mean is rounded to the precision of the data; the mean of what is left is not.
-    x = x - jnp.mean(x, axis=0, keepdims=True)
-    # Points in one place must not be told apart from their mean by its rounding error.
-    x = jnp.where(jnp.all(points == points[:1]), 0, x)
-    # Unit size keeps fourth powers inside the range of float32.
-    size = jax.lax.stop_gradient(jnp.max(jnp.abs(x)))
-    return x / jnp.where(size > 0, size, 1)
-
-
-def _main_direction(x: Float[Array, "n d"]) -> Float[Array, " d"]:
-    """A unit vector near the first principal component, by power iteration.
-
-    It starts from the axis of largest variance. A direction that dominates has at least 1/√d of
-    its length along that axis, so the start is good where accuracy is needed; elsewhere any unit
-    vector will do. (The farthest point may be an outlier at right angles to it.)
-    """
-    largest = jnp.argmax(jnp.sum(x**2, axis=0))
-    v = jax.nn.one_hot(largest, x.shape[1], dtype=x.dtype)
-    for _ in range(POWER_ITERATIONS):
-        v = _dot(_dot(x, v), x)
-        v = v / jnp.maximum(jnp.max(jnp.abs(v)), jnp.finfo(x.dtype).tiny)
-    return v / jnp.maximum(jnp.linalg.norm(v), jnp.finfo(x.dtype).tiny)
-
-
-def _dot(a: Array, b: Array) -> Array:
-    return jnp.dot(a, b, precision=jax.lax.Precision.HIGHEST)
-
-
-def effective_rank(points: ArrayLike) -> Float[Array, ""]:
-    """How many directions the points use: exp of the entropy of their normalised singular values.
-
-    With singular values σ of the centred points and p = σ / Σσ, this is exp(-Σ p·log p). Roy and
-    Vetterli take the singular values of the matrix as it is; it is centred here, so that moving
-    all points changes nothing. The participation ratio weighs variances σ² instead, and is smaller.
-
-    Args:
-        points: shape (n, d), one point a row; n at least 2.
-
-    Returns:
-        A scalar from 1 to min(n - 1, d); NaN if all points coincide.
-
-    Raises:
-        ValueError: fewer than two points, a NaN or an infinite value.
-
-    Reference: Roy and Vetterli (2007), "The effective rank: A measure of effective dimensionality".
-
-    Example:
-        >>> round(float(effective_rank([[1.0, 0.0], [-1.0, 0.0], [0.0, 1.0], [0.0, -1.0]])), 4)
-        2.0
-    """
-    return effective_rank_of_points(as_points(points, least=2))
-
-
-@jax.jit
-def effective_rank_of_points(points: Float[Array, "n d"]) -> Float[Array, ""]:
-    """`effective_rank` without its checks.
-
-    Not from the covariance: its rounding errors would count as singular values of 3e-4 each.
-    """
-    x = _centred_to_unit_size(points)
-    if x.shape[0] > x.shape[1]:
-        x = jnp.linalg.qr(x, mode="r")  # the same singular values, in a smaller matrix
-    singular = jnp.linalg.svd(x, compute_uv=False)
-    share = singular / jnp.sum(singular)
-    return jnp.exp(jnp.sum(jax.scipy.special.entr(share)))
 
 
 def mean_cosine(points: ArrayLike) -> Float[Array, ""]:
@@ -250,23 +139,28 @@ def mean_cosine(points: ArrayLike) -> Float[Array, ""]:
     checked = as_points(points, least=2, translate=False)
     if not isinstance(checked, Tracer):
         _check_directions(checked)
-    return mean_cosine_of_points(checked)
+    return _mean_cosine(checked)
 
 
 def _check_directions(points: Float[Array, "n d"]) -> None:
     with jax.ensure_compile_time_eval():
-        at_origin = ~jnp.any(jnp.abs(points) >= jnp.finfo(points.dtype).tiny, axis=1)
-        row = int(jnp.argmax(at_origin)) if bool(jnp.any(at_origin)) else None
-    if row is not None:
+        row, at_origin = _first_at_origin(points)
+    if at_origin:
         raise ValueError(
             f"points[{row}] is zero (in {points.dtype}), which has no direction: leave it out."
         )
 
 
 @jax.jit
-def mean_cosine_of_points(points: Float[Array, "n d"]) -> Float[Array, ""]:
-    """`mean_cosine` without its checks; cosines with a point at the origin count as 0."""
+def _first_at_origin(points: Float[Array, "n d"]) -> tuple[Array, Array]:
+    at_origin = ~jnp.any(in_range(points, axis=1) != 0, axis=1)
+    return jnp.argmax(at_origin), jnp.any(at_origin)
+
+
+@metric(least=2)
+def _mean_cosine(points: Points) -> Float[Array, ""]:
     n = points.shape[0]
+    points = in_range(points, axis=1)
     size = jax.lax.stop_gradient(jnp.max(jnp.abs(points), axis=1, keepdims=True))
     x = points / jnp.where(size > 0, size, 1)
     squares = jnp.sum(x**2, axis=1, keepdims=True)
@@ -275,7 +169,44 @@ def mean_cosine_of_points(points: Float[Array, "n d"]) -> Float[Array, ""]:
     return (total - jnp.sum(unit**2)) / n / (n - 1)
 
 
-def isotropy_score(points: ArrayLike) -> Float[Array, ""]:
+def mean_cosine_on_host(points: np.ndarray) -> float:
+    """`mean_cosine` in float64 without a program to compile, for tables of many clouds.
+
+    Args:
+        points: shape (n, d), finite. Those that are zero have no direction and are left out.
+
+    Returns:
+        NaN if fewer than two points are not zero.
+    """
+    points = points.astype(np.float64)
+    size = np.linalg.norm(points, axis=1)
+    unit = points[size > 0] / size[size > 0, None]
+    n = len(unit)
+    return float(((unit.sum(axis=0) ** 2).sum() - n) / n / (n - 1)) if n > 1 else float("nan")
+
+
+def random_cosines(points: np.ndarray, pairs: int, seed: int) -> np.ndarray:
+    """Cosines of random pairs of different points; of all pairs where they are fewer.
+
+    Args:
+        points: shape (n, d), finite. Pairs with a point at the origin have none, and are left out.
+        pairs: number of pairs at most.
+        seed: that they are drawn from.
+    """
+    n = len(points)
+    if n * (n - 1) // 2 <= pairs:
+        first, second = np.triu_indices(n, 1)
+    else:
+        random = np.random.default_rng(seed)
+        first = random.integers(0, n, pairs)
+        second = (first + random.integers(1, n, pairs)) % n
+    a, b = points[first].astype(np.float64), points[second].astype(np.float64)
+    size = np.linalg.norm(a, axis=1) * np.linalg.norm(b, axis=1)
+    return (a * b).sum(axis=1)[size > 0] / size[size > 0]
+
+
+@metric()
+def isotropy_score(points: Points) -> Float[Array, ""]:
     """Isotropy score of Mu and Viswanath: 1 if points look the same from every direction.
 
     The smallest over the largest Z(m) = Σᵢ exp(mᵀvᵢ), over unit eigenvectors m of VᵀV, which is not
@@ -284,7 +215,8 @@ def isotropy_score(points: ArrayLike) -> Float[Array, ""]:
     and takes d. `log_partitions` gives the values for any other rule.
 
     Unlike IsoScore it depends on the origin and on the scale: points times 10 score about the tenth
-    power. Where eigenvalues coincide, the directions, and so the score, are not determined.
+    power. Where eigenvalues coincide, the directions, and so the score, are not determined; its
+    derivative then holds them in place.
 
     Args:
         points: shape (n, d), one point a row.
@@ -302,24 +234,43 @@ def isotropy_score(points: ArrayLike) -> Float[Array, ""]:
         >>> float(isotropy_score([[1.0, 0.0], [-1.0, 0.0], [0.0, 1.0], [0.0, -1.0]]))
         1.0
     """
-    return isotropy_score_of_points(as_points(points, translate=False))
-
-
-@jax.jit
-def isotropy_score_of_points(points: Float[Array, "n d"]) -> Float[Array, ""]:
-    """`isotropy_score` without its checks."""
-    partitions = log_partitions(points)
+    # Longer points would leave the range, and score 0 or 1 in any case.
+    size = jax.lax.stop_gradient(jnp.max(jnp.abs(points)))
+    partitions = log_partitions(points * jnp.where(size > 1e30, 1e-10, 1).astype(points.dtype))
     return jnp.exp(jnp.min(partitions) - jnp.max(partitions))
 
 
-def log_partitions(points: Float[Array, "n d"]) -> Float[Array, "2 d"]:
+@metric()
+def log_partitions(points: Points) -> Float[Array, "2 d"]:
     """Log Z of `isotropy_score` for each eigenvector, by rising eigenvalue, and for its negative.
 
-    Which eigenvector is in the first row and which in the second is arbitrary.
+    Which eigenvector is in the first row and which in the second is arbitrary. Costs
+    O(n·d·min(n, d)). Points and errors are those of `isotropy_score`.
     """
-    size = jnp.max(jnp.abs(points))
+    n, d = points.shape
+    size = jax.lax.stop_gradient(jnp.max(jnp.abs(points)))
     unit = points / jnp.where(size > 0, size, 1)
-    _, directions = jnp.linalg.eigh(_dot(unit.T, unit))
-    along = _dot(points, directions)  # eigenvectors are the columns
-    both = jnp.stack([along, -along])
-    return jax.scipy.special.logsumexp(both, axis=1)
+    if n < d:
+        # With VVᵀu = σ²u, the eigenvector Vᵀu / σ of VᵀV has V(Vᵀu / σ) = σu; all others have 0.
+        vectors = _eigenvectors(dot(unit, unit.T))
+        along = vectors * (lengths(dot(vectors.T, unit)) * size)[None, :]
+    else:
+        along = dot(points, _eigenvectors(dot(unit.T, unit)))  # they are the columns
+    both = jax.scipy.special.logsumexp(jnp.stack([along, -along]), axis=1)
+    nowhere = jnp.log(jnp.asarray(n, points.dtype))
+    return jnp.pad(both, ((0, 0), (d - both.shape[1], 0)), constant_values=nowhere)
+
+
+@jax.custom_jvp
+def _eigenvectors(gram: Float[Array, "m m"]) -> Float[Array, "m m"]:
+    """Eigenvectors as columns, by rising eigenvalue; those of one eigenvalue are held in place."""
+    return jnp.linalg.eigh(gram)[1]
+
+
+@_eigenvectors.defjvp
+def _eigenvectors_jvp(primals, tangents):
+    values, vectors = jnp.linalg.eigh(*primals)
+    gaps = values[None, :] - values[:, None]
+    apart = jnp.abs(gaps) > len(values) * jnp.finfo(values.dtype).eps * jnp.max(jnp.abs(values))
+    turned = dot(dot(vectors.T, tangents[0]), vectors) / jnp.where(apart, gaps, jnp.inf)
+    return vectors, dot(vectors, turned)

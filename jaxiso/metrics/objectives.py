@@ -8,24 +8,38 @@ with the points. Where the paper's text says more than its formulas, the docstri
 
 from __future__ import annotations
 
-from functools import partial
 from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
-import numpy as np
-from jaxtyping import Array, Float, Int
-from numpy.typing import ArrayLike
+from jaxtyping import Array, Float
 
-from jaxiso.metrics.checks import as_codes, as_points
-from jaxiso.metrics.clusters import _Clusters, _lengths
-from jaxiso.metrics.isotropy import _centred_to_unit_size, _dot, participation_ratio_of_points
-from jaxiso.metrics.pairwise import TilePlan, distance_sums, plan_tiles, tile_shape
-from jaxiso.metrics.posterior import BLOCK
-from jaxiso.metrics.silhouette import _unit_scale
+from jaxiso.metrics.clusters import Clusters
+from jaxiso.metrics.dimension import participation_ratio
+from jaxiso.metrics.pairwise import (
+    TilePlan,
+    TileShape,
+    as_plan,
+    distance_sums,
+    if_planned,
+    shape_for,
+)
+from jaxiso.metrics.points import (
+    BLOCK,
+    Labels,
+    Points,
+    centred,
+    dot,
+    lengths,
+    metric,
+    scaled,
+)
 
 
-def silhouette_objective(points: ArrayLike, labels: ArrayLike) -> Float[Array, ""]:
+@metric(translate=True)
+def silhouette_objective(
+    points: Points, labels: Labels, *, num_labels: int | None = None
+) -> Float[Array, ""]:
     """O_S, Eq. 1: squared distances between labels minus those within; high means clusters.
 
     Each pair of points counts in both orders. With n_k points and scatter S_k = Σ ‖x - c_k‖² of
@@ -38,37 +52,31 @@ def silhouette_objective(points: ArrayLike, labels: ArrayLike) -> Float[Array, "
     Args:
         points: shape (n, d).
         labels: the cluster of each point, shape (n,): ints, strings, anything that sorts.
+        num_labels: k, if labels are codes 0 to k - 1, which may then be traced, and of which one
+            alone, or n, may occur: it is then minus or plus Eq. 2's sum.
 
     Returns:
         A scalar of either sign.
 
     Raises:
-        ValueError: NaN or infinite points, lengths that differ, 1 distinct label or as many as
-            points: it is then minus or plus Eq. 2's sum, and the unchecked function takes it.
+        ValueError: NaN or infinite points, lengths that differ, a missing label, 1 distinct label
+            or as many as points.
 
     Example:
         >>> float(silhouette_objective([[0.0], [1.0], [3.0]], ["a", "a", "b"]))
         24.0
     """
-    checked = as_points(points)
-    codes, k = as_codes(labels, len(checked))
-    return silhouette_objective_of_codes(checked, jnp.asarray(codes), k)
-
-
-@partial(jax.jit, static_argnums=2)
-def silhouette_objective_of_codes(
-    points: Float[Array, "n d"], codes: Int[Array, " n"], k: int
-) -> Float[Array, ""]:
-    """`silhouette_objective` without its checks: codes from 0 to k - 1, some perhaps unused."""
-    n, scale, clusters = len(points), _unit_scale(points), _Clusters.of(points, codes, k)
+    n, (x, scale) = len(points), scaled(points)
+    clusters = Clusters.of(x, labels, num_labels)
     away, counts = clusters.away_from(0), clusters.counts
     from_mean = away - jnp.sum(counts[:, None] / n * away, axis=0, keepdims=True)
     between = counts * jnp.sum(from_mean**2, axis=1)
-    within = jax.ops.segment_sum(jnp.sum(clusters.offsets**2, axis=1), codes, k)
+    within = jax.ops.segment_sum(jnp.sum(clusters.offsets**2, axis=1), labels, len(counts))
     return 2 * jnp.sum(n * between + (n - 2 * counts) * within) / scale / scale
 
 
-def isotropy_objective(points: ArrayLike, exact: bool = False) -> Float[Array, ""]:
+@metric(least=2, translate=True, static=["exact"])
+def isotropy_objective(points: Points, exact: bool = False) -> Float[Array, ""]:
     """O_I, Eq. 2: all squared distances as printed, or the cosine that they are to stand for.
 
     The paper writes the cosine, of the variances V along the principal axes with the all-ones
@@ -87,18 +95,14 @@ def isotropy_objective(points: ArrayLike, exact: bool = False) -> Float[Array, "
     Raises:
         ValueError: fewer than two points, a NaN or an infinite value.
     """
-    return isotropy_objective_of_points(as_points(points, least=2), exact)
-
-
-@partial(jax.jit, static_argnums=1)
-def isotropy_objective_of_points(points: Float[Array, "n d"], exact: bool) -> Float[Array, ""]:
-    """`isotropy_objective` without its checks."""
     if exact:
-        return jnp.sqrt(participation_ratio_of_points(points) / points.shape[1])
-    return jnp.abs(silhouette_objective_of_codes(points, jnp.zeros(len(points), jnp.int32), 1))
+        return jnp.sqrt(participation_ratio(points) / points.shape[1])
+    one = jnp.zeros(len(points), jnp.int32)
+    return jnp.abs(silhouette_objective(points, one, num_labels=1))
 
 
-def isotropy_angle(points: ArrayLike) -> Float[Array, ""]:
+@metric(least=2, translate=True, scale=True)
+def isotropy_angle(points: Points) -> Float[Array, ""]:
     """The angle α of Section 2.2, whose cosine is the exact `isotropy_objective`; low is isotropic.
 
     Its tangent is ‖C - t·I/d‖_F / (t/√d) for the covariance C of trace t. The paper has it from 0
@@ -109,24 +113,19 @@ def isotropy_angle(points: ArrayLike) -> Float[Array, ""]:
         Radians, from 0 to arccos(1/√d), to about 1e-6 also near 0, where the arccos of a cosine
         would be lost. Its derivative at 0 is taken as 0.
     """
-    return isotropy_angle_of_points(as_points(points, least=2))
-
-
-@jax.jit
-def isotropy_angle_of_points(points: Float[Array, "n d"]) -> Float[Array, ""]:
-    """`isotropy_angle` without its checks."""
     n, d = points.shape
-    x = _centred_to_unit_size(points)
+    x = centred(points)
     # XᵀX and XXᵀ have the same eigenvalues but for zeros: take the smaller.
-    gram = _dot(x, x.T) if n < d else _dot(x.T, x)
+    gram = dot(x, x.T) if n < d else dot(x.T, x)
     share, m = gram / jnp.trace(gram), min(n, d)
     # Distance to 1/d by way of 1/m: a sum of squares, free of cancellation.
     uneven = share - jnp.eye(m, dtype=x.dtype) / m
-    opposite = _lengths(jnp.append(uneven, (1 / m - 1 / d) ** 0.5))
+    opposite = lengths(jnp.append(uneven, (1 / m - 1 / d) ** 0.5))
     return jnp.arctan2(opposite, jnp.trace(share) / d**0.5)  # the trace is 1, or NaN
 
 
-def isotropy_defect(points: ArrayLike) -> Float[Array, ""]:
+@metric(least=2, translate=True, scale=True)
+def isotropy_defect(points: Points) -> Float[Array, ""]:
     """‖ṽ - 1‖, Section 2.2: from the variances, rescaled to length √d, to the all-ones vector.
 
     A chord on a sphere, `defect_of_angle` of `isotropy_angle`, and otherwise as that: from 0
@@ -134,8 +133,7 @@ def isotropy_defect(points: ArrayLike) -> Float[Array, ""]:
     defect²/(4·d) - 1 = -cos²(α/2): *half* the angle that the paper then speaks of, for which
     defect² = 2·d·(1 - cos α).
     """
-    checked = as_points(points, least=2)
-    return defect_of_angle(isotropy_angle_of_points(checked), checked.shape[1])
+    return defect_of_angle(isotropy_angle(points), points.shape[1])
 
 
 def defect_of_angle(angle: Float[Array, "*n"], d: int) -> Float[Array, "*n"]:
@@ -157,8 +155,9 @@ class ClassificationTerms(NamedTuple):
     distances: Float[Array, ""]
 
 
+@metric(also=["class_vectors"])
 def classification_objective(
-    points: ArrayLike, labels: ArrayLike, class_vectors: ArrayLike
+    points: Points, labels: Labels, class_vectors: Points, *, num_labels: int | None = None
 ) -> Float[Array, ""]:
     """O_C, Eq. 3: dot products with the own class's vector minus those with the other classes'.
 
@@ -169,46 +168,34 @@ def classification_objective(
         points: shape (n, d).
         labels: the class of each point, shape (n,).
         class_vectors: shape (K, d), a row for each distinct label, in sorted order.
+        num_labels: K, if labels are codes 0 to K - 1; classes may then have no points.
 
     Returns:
         A scalar of either sign.
 
     Raises:
-        ValueError: as for `silhouette_objective`, or class vectors of another shape (the unchecked
-            function takes classes without points).
+        ValueError: as for `silhouette_objective`, or class vectors of another shape.
 
     Example:
         >>> float(classification_objective([[1.0], [2.0], [-4.0]], [0, 0, 1], [[1.0], [-1.0]]))
         14.0
     """
-    return classification_objective_of_codes(*_as_classes(points, labels, class_vectors))
-
-
-@jax.jit
-def classification_objective_of_codes(
-    points: Float[Array, "n d"], codes: Int[Array, " n"], class_vectors: Float[Array, "k d"]
-) -> Float[Array, ""]:
-    """`classification_objective` without its checks; codes are rows of the class vectors."""
-    clusters = _Clusters.of(points, codes, len(class_vectors))
+    _check_classes(points, class_vectors, num_labels)
+    x, scale = scaled(points)
+    clusters = Clusters.of(x, labels, num_labels)
     sums = clusters.counts[:, None] * (clusters.rounded + clusters.rest)
     own_minus_others = 2 * sums - jnp.sum(sums, axis=0, keepdims=True)
-    return jnp.sum(own_minus_others * class_vectors) / _unit_scale(points)
+    return jnp.sum(own_minus_others * class_vectors) / scale
 
 
+@metric(also=["class_vectors"])
 def classification_terms(
-    points: ArrayLike, labels: ArrayLike, class_vectors: ArrayLike
+    points: Points, labels: Labels, class_vectors: Points, *, num_labels: int | None = None
 ) -> ClassificationTerms:
     """O_C in three terms, which may nearly cancel, at O(n·K·d); else `classification_objective`."""
-    return classification_terms_of_codes(*_as_classes(points, labels, class_vectors))
-
-
-@jax.jit
-def classification_terms_of_codes(
-    points: Float[Array, "n d"], codes: Int[Array, " n"], class_vectors: Float[Array, "k d"]
-) -> ClassificationTerms:
-    """`classification_terms` without its checks; codes are rows of the class vectors."""
+    _check_classes(points, class_vectors, num_labels)
     k = len(class_vectors)
-    sign = 1 - 2 * jax.nn.one_hot(codes, k, axis=0, dtype=points.dtype)
+    sign = 1 - 2 * jax.nn.one_hot(labels, k, axis=0, dtype=points.dtype)
     away = jax.lax.map(lambda w: jnp.sum((points - w[None]) ** 2, axis=1), class_vectors)
     classes = jnp.sum(sign, axis=1) * jnp.sum(class_vectors**2, axis=1)
     return ClassificationTerms(
@@ -216,19 +203,19 @@ def classification_terms_of_codes(
     )
 
 
-def _as_classes(points: ArrayLike, labels: ArrayLike, class_vectors: ArrayLike):
-    x = as_points(points, translate=False)
-    w = as_points(class_vectors, translate=False).astype(x.dtype)
-    codes, k = as_codes(labels, len(x))
-    if w.shape != (k, x.shape[1]):
+def _check_classes(points: Array, class_vectors: Array, k: int | None) -> None:
+    if class_vectors.shape != (k, points.shape[1]):
         raise ValueError(
-            f"Expected class vectors of shape {(k, x.shape[1])}, a row for each distinct label and "
-            f"a column for each feature of the points; got {w.shape}."
+            f"Expected class vectors of shape {(k, points.shape[1])}, a row for each distinct "
+            "label and a column for each feature of the points; got "
+            f"{class_vectors.shape}."
         )
-    return x, jnp.asarray(codes), w
 
 
-def triplet_objective(points: ArrayLike, labels: ArrayLike) -> Float[Array, ""]:
+@metric(translate=True)
+def triplet_objective(
+    points: Points, labels: Labels, *, num_labels: int | None = None
+) -> Float[Array, ""]:
     """O_T, Appendix B: minus the triplet loss of all triples, without a margin; high is good.
 
     A triple is an anchor, another point of its label, and one of another label; its loss is how
@@ -242,26 +229,15 @@ def triplet_objective(points: ArrayLike, labels: ArrayLike) -> Float[Array, ""]:
         A scalar, at most 0, which it is where no point has a nearest stranger nearer than its
         farthest fellow. To 1e-5 relative in float32.
     """
-    checked = as_points(points)
-    codes, _ = as_codes(labels, len(checked))
-    return triplet_objective_of_codes(checked, jnp.asarray(codes))
-
-
-@jax.jit
-def triplet_objective_of_codes(
-    points: Float[Array, "n d"], codes: Int[Array, " n"]
-) -> Float[Array, ""]:
-    """`triplet_objective` without its checks; codes are any integers."""
     n, d = points.shape
-    scale = _unit_scale(points)
-    x = points * scale
+    x, scale = scaled(points)
 
     @jax.checkpoint  # or else its gradient would keep n × n numbers
     def losses(anchor):
         # Differences, not products: these would cancel where clusters have collapsed.
-        distances = _lengths(x - x[anchor][None])
+        distances = lengths(x - x[anchor][None])
         order = jnp.argsort(jax.lax.stop_gradient(distances))
-        own = codes[order] == codes[anchor]
+        own = labels[order] == labels[anchor]
         # The anchor counts as one of its own, but at distance 0 it is never the farther one.
         nearer, farther = jnp.cumsum(~own), jnp.sum(own) - jnp.cumsum(own)
         pairs = nearer[:-1].astype(x.dtype) * farther[:-1].astype(x.dtype)
@@ -271,7 +247,14 @@ def triplet_objective_of_codes(
     return -jnp.sum(jax.lax.map(losses, jnp.arange(n), batch_size=rows)) / scale
 
 
-def triplet_bound(points: ArrayLike, labels: ArrayLike) -> Float[Array, ""]:
+@metric(translate=True, plan=shape_for)
+def triplet_bound(
+    points: Points,
+    labels: Labels,
+    *,
+    num_labels: int | None = None,
+    plan: TilePlan | TileShape | None = None,
+) -> Float[Array, ""]:
     """The upper bound of O_T, Eq. 5: distances, weighted by the triples that they are part of.
 
     An ordered pair weighs n_k - n if of the same label, n_k - 1 if not, with n_k points of the
@@ -282,19 +265,9 @@ def triplet_bound(points: ArrayLike, labels: ArrayLike) -> Float[Array, ""]:
     Returns:
         A scalar of either sign, at least O_T; equal to it where strangers are nearer than fellows.
     """
-    checked = as_points(points)
-    codes, k = as_codes(labels, len(checked))
-    plan = plan_tiles(jnp.asarray(codes), k, tile_shape(np.bincount(codes)))
-    return triplet_bound_of_tiles(checked, jnp.asarray(codes), plan)
-
-
-@jax.jit
-def triplet_bound_of_tiles(
-    points: Float[Array, "n d"], codes: Int[Array, " n"], plan: TilePlan
-) -> Float[Array, ""]:
-    """`triplet_bound` for a plan as from `plan_tiles`: arrays in, a number out."""
-    scale = _unit_scale(points)
-    sums = distance_sums(points * scale, plan)
-    size = plan.counts[codes].astype(sums.dtype)[:, None]
-    same = codes[:, None] == jnp.arange(len(plan.counts), dtype=codes.dtype)[None, :]
-    return jnp.sum(jnp.where(same, size - len(points), size - 1) * sums) / scale
+    tiles, (x, scale) = as_plan(plan, labels, num_labels), scaled(points)
+    sums = distance_sums(x, tiles)
+    size = tiles.counts[labels].astype(sums.dtype)[:, None]
+    same = labels[:, None] == jnp.arange(len(tiles.counts), dtype=labels.dtype)[None, :]
+    bound = jnp.sum(jnp.where(same, size - len(points), size - 1) * sums) / scale
+    return if_planned(bound, tiles, labels)

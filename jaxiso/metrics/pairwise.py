@@ -18,6 +18,7 @@ Three things decide speed and accuracy:
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import NamedTuple
 
 import jax
@@ -25,7 +26,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float, Int
 
-HIGHEST = jax.lax.Precision.HIGHEST
+from jaxiso.metrics.points import dot
 
 # A squared distance of fewer rounding errors than this of the points' squared distances to their
 # own centroids is zero.
@@ -55,8 +56,13 @@ class TilePlan(NamedTuple):
     counts: Int[Array, " k"]
 
 
-class TileShape(NamedTuple):
-    """The static part of a plan: places in a tile, and distinct labels in a tile at most."""
+@jax.tree_util.register_static
+@dataclass(frozen=True)
+class TileShape:
+    """The static part of a plan: places in a tile, and distinct labels in a tile at most.
+
+    `jit` compiles it into the program wherever it stands among the arguments.
+    """
 
     tile: int
     width: int
@@ -87,6 +93,13 @@ def any_tile_shape(n: int, k: int, *, tile: int | None = None) -> TileShape:
     return TileShape(tile or tile_size(n), k)
 
 
+def shape_for(codes: Int[np.ndarray | Array, " n"], k: int) -> TileShape:
+    """Tiles for labels: for these, or for any of that number where they are traced."""
+    if isinstance(codes, np.ndarray):
+        return tile_shape(np.bincount(codes, minlength=k))
+    return any_tile_shape(len(codes), k)
+
+
 def tile_size(n: int) -> int:
     """Places in a tile for n points: the size that computes the fewest distances in vain."""
     sizes = CPU_TILES if jax.default_backend() == "cpu" else ACCELERATOR_TILES
@@ -106,7 +119,7 @@ def plan_tiles(codes: Int[Array, " n"], k: int, shape: TileShape) -> TilePlan:
         k: number of clusters; some may be empty.
         shape: as from `tile_shape` (for these labels) or `any_tile_shape` (for any).
     """
-    tile, width = shape
+    tile, width = shape.tile, shape.width
     n = codes.shape[0]
     tiles = -(-n // tile)
     by_label = jnp.argsort(codes, stable=True).astype(jnp.int32)
@@ -119,6 +132,32 @@ def plan_tiles(codes: Int[Array, " n"], k: int, shape: TileShape) -> TilePlan:
     onehot = jax.nn.one_hot(jnp.where(label < 0, -1, label - first[:, None]), width)
     counts = jnp.bincount(codes, length=k).astype(jnp.int32)
     return TilePlan(order, place, onehot, first, counts)
+
+
+def as_plan(plan: TilePlan | TileShape | None, codes: Int[Array, " n"], k: int | None) -> TilePlan:
+    """The plan itself, or one of this shape.
+
+    Raises:
+        ValueError: the plan is of another number of points.
+    """
+    if isinstance(plan, TilePlan):
+        if plan.place.shape != codes.shape:
+            raise ValueError(f"The plan is of {len(plan.place)} points; got {len(codes)}.")
+        return plan
+    assert plan is not None and k is not None  # `points.metric` sees to both
+    return plan_tiles(codes, k, plan)
+
+
+def if_planned(value: Array, plan: TilePlan, codes: Int[Array, " n"]) -> Array:
+    """NaN where the plan is not one of these labels, or its tiles are too narrow for them."""
+    label = plan.first[:, None] + jnp.argmax(plan.onehot, axis=2).astype(jnp.int32)
+    label = jnp.where(jnp.max(plan.onehot, axis=2) > 0, label, -1)
+    return jnp.where(jnp.all(label.ravel()[plan.place] == codes), value, jnp.nan)
+
+
+def in_tiles(points: Float[Array, "n d"], plan: TilePlan) -> Float[Array, "t tile d"]:
+    """Points in their places; zeros in padding."""
+    return jnp.pad(points, ((0, 1), (0, 0)))[plan.order]
 
 
 @jax.custom_vjp
@@ -136,14 +175,14 @@ def distance_sums(points: Float[Array, "n d"], plan: TilePlan) -> Float[Array, "
     Returns:
         Shape (n, K).
     """
-    tiled = _Tiled.of(points, plan)
+    tiled = Tiled.of(points, plan)
 
     def add(sums, a, b, both):
         distance = jnp.sqrt(tiled.squares(a, b, both))
         sums = tiled.add_by_label(sums, a, b, distance)
         return tiled.add_by_label(sums, b, a, distance.T) if both else sums
 
-    return tiled.by_label(_over_pairs(len(plan.first), add, tiled.zeros()))
+    return tiled.by_label(over_pairs(len(plan.first), add, tiled.zeros()))
 
 
 def _forward(points, plan):
@@ -157,7 +196,7 @@ def _backward(saved, cotangent):
     other cluster times the way from its centroid: nothing that cancels when clusters collapse.
     """
     points, plan = saved
-    tiled = _Tiled.of(points, plan)
+    tiled = Tiled.of(points, plan)
     g = tiled.place_rows(cotangent)
 
     def add(carry, a, b, both):
@@ -169,23 +208,23 @@ def _backward(saved, cotangent):
     def pull(carry, a, b, w):
         weights, pulled = carry
         weights = tiled.add_by_label(weights, a, b, w)
-        return weights, pulled.at[a].add(_dot(w, tiled.y[b]))
+        return weights, pulled.at[a].add(dot(w, tiled.y[b]))
 
     zeros = (tiled.zeros(), jnp.zeros_like(tiled.y))
-    weights, pulled = _over_pairs(len(plan.first), add, zeros)
+    weights, pulled = over_pairs(len(plan.first), add, zeros)
     weights, pulled = tiled.by_label(weights), tiled.by_point(pulled)
     y, own = tiled.by_point(tiled.y), tiled.by_point(tiled.labels[:, :, None])[:, 0]
     k = len(plan.counts)
-    others = jnp.where(own[:, None] == jnp.arange(k)[None, :], 0, weights)
+    others = jnp.where(own[:, None] == jnp.arange(k, dtype=own.dtype)[None, :], 0, weights)
     centroids = tiled.centroids - jnp.mean(tiled.centroids, axis=0, keepdims=True)
-    apart = others.sum(1, keepdims=True) * centroids[own] - _dot(others, centroids)
+    apart = others.sum(1, keepdims=True) * centroids[own] - dot(others, centroids)
     return weights.sum(1, keepdims=True) * y - pulled + apart, None
 
 
 distance_sums.defvjp(_forward, _backward)
 
 
-class _Tiled(NamedTuple):
+class Tiled(NamedTuple):
     """Points laid out in tiles, relative to the centroid of their label."""
 
     plan: TilePlan
@@ -196,11 +235,12 @@ class _Tiled(NamedTuple):
     norms: Float[Array, "t tile k_and_width"]
 
     @classmethod
-    def of(cls, points: Array, plan: TilePlan) -> _Tiled:
+    def of(cls, points: Array, plan: TilePlan) -> Tiled:
+        """Of points of about unit size."""
         plan = plan._replace(onehot=plan.onehot.astype(points.dtype))
-        x = jnp.pad(points, ((0, 1), (0, 0)))[plan.order]
+        x = in_tiles(points, plan)
         k, width = plan.counts.shape[0], plan.onehot.shape[2]
-        totals = jnp.einsum("tpw,tpd->twd", plan.onehot, x, precision=HIGHEST)
+        totals = jnp.einsum("tpw,tpd->twd", plan.onehot, x, precision=jax.lax.Precision.HIGHEST)
         run = plan.first[:, None] + jnp.arange(width, dtype=jnp.int32)[None, :]
         # Runs may reach past the last label, where their one-hot columns are empty.
         centroids = jnp.zeros((k, x.shape[2]), x.dtype).at[run].add(totals, mode="drop")
@@ -215,12 +255,13 @@ class _Tiled(NamedTuple):
         return cls(plan, y, labels, centroids, lengths, norms)
 
     def zeros(self) -> Array:
+        """A table to add up sums by label in."""
         return jnp.zeros_like(self.norms)
 
     def squares(self, a: Array, b: Array, different: bool) -> Float[Array, "tile tile"]:
         """Squared distances between the points of tiles a and b."""
         norms = self.spread(self.norms, a, b) + self.spread(self.norms, b, a).T
-        squares = norms - 2 * _dot(self.y[a], self.y[b].T)
+        squares = norms - 2 * dot(self.y[a], self.y[b].T)
         # Not relative to `norms`, which are near zero or below where clusters meet.
         own = self.lengths[a][:, None] + self.lengths[b][None, :]
         smallest = ROUNDING * float(jnp.finfo(squares.dtype).eps)
@@ -234,12 +275,12 @@ class _Tiled(NamedTuple):
         columns = jax.lax.dynamic_slice_in_dim(
             table[a], self.plan.first[b], self.plan.onehot.shape[2], axis=1
         )
-        return _dot(columns, self.plan.onehot[b].T)
+        return dot(columns, self.plan.onehot[b].T)
 
     def add_by_label(self, table: Array, a: Array, b: Array, block: Array) -> Array:
         """Adds up the columns of a block by label of tile b, into the rows of tile a."""
         start = (a, jnp.zeros_like(a), self.plan.first[b])
-        sums = _dot(block, self.plan.onehot[b])[None]
+        sums = dot(block, self.plan.onehot[b])[None]
         before = jax.lax.dynamic_slice(table, start, sums.shape)
         return jax.lax.dynamic_update_slice(table, before + sums, start)
 
@@ -278,7 +319,7 @@ def _norms(y: Array, labels: Array, centroids: Array, lengths: Array, width: int
     return jnp.pad(norms, ((0, 0), (0, 0), (0, width)))
 
 
-def _over_pairs(tiles: int, add, carry):
+def over_pairs(tiles: int, add, carry):
     """Calls `add(carry, a, b, both)` for each unordered pair of tiles, and for each tile alone.
 
     Pair number i joins tile i mod t to the one i // t + 1 further on, round the ring: every
@@ -286,12 +327,13 @@ def _over_pairs(tiles: int, add, carry):
     """
 
     def pair(i, carry):
+        i = i.astype(jnp.int32)  # as plans have it; the loop's own type is wider with x64
         a = i % tiles
         return add(carry, a, (a + i // tiles + 1) % tiles, True)
 
+    def alone(i, carry):
+        a = i.astype(jnp.int32)
+        return add(carry, a, a, False)
+
     carry = jax.lax.fori_loop(0, tiles * (tiles - 1) // 2, pair, carry)
-    return jax.lax.fori_loop(0, tiles, lambda a, carry: add(carry, a, a, False), carry)
-
-
-def _dot(a: Array, b: Array) -> Array:
-    return jnp.dot(a, b, precision=HIGHEST)
+    return jax.lax.fori_loop(0, tiles, alone, carry)

@@ -6,20 +6,23 @@ every dimension, or one that all dimensions share: a column of width 1 (paper B'
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float, Int
-from numpy.typing import ArrayLike
 
-from jaxiso.metrics.checks import as_points
+from jaxiso.metrics.dimension import singular_values
+from jaxiso.metrics.points import BLOCK, Points, metric
 
-# Numbers of a block of differences between some of the samples and all means: 16 MB.
-BLOCK = 2**22
+if TYPE_CHECKING:
+    LogVariances = Any  # a caller passes anything like an array
+else:
+    LogVariances = Float[Array, "n w"]  # w is d or 1
 
 
-def gaussian_kl(mean: ArrayLike, logvar: ArrayLike) -> Float[Array, " n"]:
+@metric(also=["logvar"], guard=False)
+def gaussian_kl(mean: Points, logvar: LogVariances) -> Float[Array, " n"]:
     """KL divergence of each posterior to the standard normal prior, in nats.
 
     ½·Σ_k (exp(logvar_k) - 1 - logvar_k + mean_k²).
@@ -29,7 +32,7 @@ def gaussian_kl(mean: ArrayLike, logvar: ArrayLike) -> Float[Array, " n"]:
         logvar: shape (n, d), or (n, 1) for a variance that all d dimensions share.
 
     Returns:
-        Shape (n,), at least 0.
+        Shape (n,), at least 0; where traced, NaN or infinite in the rows that have such a value.
 
     Raises:
         ValueError: shapes that do not fit, a NaN or an infinite value.
@@ -40,33 +43,24 @@ def gaussian_kl(mean: ArrayLike, logvar: ArrayLike) -> Float[Array, " n"]:
         >>> [float(kl) for kl in gaussian_kl([[1.0, 1.0], [0.0, 0.0]], [[0.0], [0.0]])]
         [1.0, 0.0]
     """
-    return gaussian_kl_of_arrays(*_as_posteriors(mean, logvar))
-
-
-@jax.jit
-def gaussian_kl_of_arrays(
-    mean: Float[Array, "n d"], logvar: Float[Array, "n w"]
-) -> Float[Array, " n"]:
-    """`gaussian_kl` without its checks."""
+    _check_shapes(mean, logvar)
     shared_by = mean.shape[1] // logvar.shape[1]
     # exp(v) - 1 - v is never below zero, but its rounding error may be.
     excess = jnp.maximum(jnp.expm1(logvar) - logvar, 0)
     return (shared_by * jnp.sum(excess, axis=1) + jnp.sum(mean**2, axis=1)) / 2
 
 
-def _as_posteriors(mean: ArrayLike, logvar: ArrayLike) -> tuple[Array, Array]:
-    means = as_points(mean, translate=False)
-    logvars = as_points(logvar, translate=False)
+def _check_shapes(means: Array, logvar: Array) -> None:
     n, d = means.shape
-    if logvars.shape not in ((n, d), (n, 1)):
+    if logvar.shape not in ((n, d), (n, 1)):
         raise ValueError(
             f"Expected log-variances of shape {(n, d)} or {(n, 1)} for means of shape {(n, d)}; "
-            f"got {logvars.shape}."
+            f"got {logvar.shape}."
         )
-    return means, logvars
 
 
-def active_units(means: ArrayLike, threshold: float = 0.01) -> Int[Array, ""]:
+@metric(translate=True, static=["threshold"])
+def active_units(means: Points, threshold: float = 0.01) -> Int[Array, ""]:
     """How many latent dimensions say something about x: their posterior mean varies with it.
 
     Args:
@@ -75,7 +69,7 @@ def active_units(means: ArrayLike, threshold: float = 0.01) -> Int[Array, ""]:
             dimension is active.
 
     Returns:
-        A whole number from 0 to d.
+        A whole number from 0 to d; -1 if traced means are not finite.
 
     Raises:
         ValueError: a negative threshold, no points, a NaN or an infinite value.
@@ -86,12 +80,12 @@ def active_units(means: ArrayLike, threshold: float = 0.01) -> Int[Array, ""]:
         >>> int(active_units([[0.0, 3.0], [1.0, 3.0]]))
         1
     """
-    if not threshold >= 0:
-        raise ValueError(f"Expected a threshold of at least 0; got {threshold}.")
-    return jnp.sum(jnp.var(as_points(means), axis=0) > threshold).astype(jnp.int32)
+    _check_threshold(threshold)
+    return jnp.sum(jnp.var(means, axis=0) > threshold).astype(jnp.int32)
 
 
-def active_directions(means: ArrayLike, threshold: float = 0.01) -> Int[Array, ""]:
+@metric(translate=True, static=["threshold"])
+def active_directions(means: Points, threshold: float = 0.01) -> Int[Array, ""]:
     """`active_units` along the principal axes of the means: how many directions say something of x.
 
     Active units count coordinate axes. A posterior with one variance for all dimensions, and its
@@ -104,7 +98,7 @@ def active_directions(means: ArrayLike, threshold: float = 0.01) -> Int[Array, "
             active.
 
     Returns:
-        A whole number from 0 to min(n - 1, d).
+        A whole number from 0 to min(n - 1, d); -1 if traced means are not finite.
 
     Raises:
         ValueError: a negative threshold, no points, a NaN or an infinite value.
@@ -114,17 +108,20 @@ def active_directions(means: ArrayLike, threshold: float = 0.01) -> Int[Array, "
         >>> int(active_units(means)), int(active_directions(means))
         (2, 1)
     """
-    if not threshold >= 0:
-        raise ValueError(f"Expected a threshold of at least 0; got {threshold}.")
-    points = as_points(means)
-    x = points - jnp.mean(points, axis=0, keepdims=True)
-    singular = jnp.linalg.svd(x, compute_uv=False)
+    _check_threshold(threshold)
+    singular = singular_values(means - jnp.mean(means, axis=0, keepdims=True))
     # A direction that no point takes has a singular value of rounding errors.
-    variances = jnp.where(singular > 1e-6 * singular[0], singular**2 / points.shape[0], 0)
+    variances = jnp.where(singular > 1e-6 * singular[0], singular**2 / len(means), 0)
     return jnp.sum(variances > threshold).astype(jnp.int32)
 
 
-def mutual_information(means: ArrayLike, logvar: ArrayLike, z: ArrayLike) -> Float[Array, ""]:
+def _check_threshold(threshold: float) -> None:
+    if not threshold >= 0:
+        raise ValueError(f"Expected a threshold of at least 0; got {threshold}.")
+
+
+@metric(also=["logvar", "z"])
+def mutual_information(means: Points, logvar: LogVariances, z: Points) -> Float[Array, ""]:
     """Mutual information of inputs and latents under the posterior, in nats, from one z an input.
 
     The mean of log q(z|x) - log q(z), where q(z) is the mean of the posteriors of all n inputs
@@ -146,18 +143,9 @@ def mutual_information(means: ArrayLike, logvar: ArrayLike, z: ArrayLike) -> Flo
     Reference: He, Spokoyny, Neubig and Berg-Kirkpatrick (2019), "Lagging Inference Networks and
     Posterior Collapse in Variational Autoencoders", Section 3; Hoffman and Johnson (2016).
     """
-    means, logvar = _as_posteriors(means, logvar)
-    z = as_points(z, translate=False)
+    _check_shapes(means, logvar)
     if z.shape != means.shape:
         raise ValueError(f"Expected samples of the means' shape {means.shape}; got {z.shape}.")
-    return mutual_information_of_arrays(means, logvar, z)
-
-
-@jax.jit
-def mutual_information_of_arrays(
-    means: Float[Array, "n d"], logvar: Float[Array, "n w"], z: Float[Array, "n d"]
-) -> Float[Array, ""]:
-    """`mutual_information` without its checks."""
     n, d = means.shape
     precision = jnp.exp(-logvar / 2)
     log_volume = d // logvar.shape[1] * jnp.sum(logvar, axis=1)
@@ -171,7 +159,8 @@ def mutual_information_of_arrays(
 
     rows = min(n, max(1, BLOCK // (n * d)))
     numbers = jnp.arange(n, dtype=jnp.int32)
-    return jnp.mean(jax.lax.map(information, (numbers, z), batch_size=rows)) + jnp.log(float(n))
+    found = jax.lax.map(information, (numbers, z), batch_size=rows)
+    return jnp.mean(found) + jnp.log(jnp.asarray(n, z.dtype))
 
 
 class AggregatedPosterior(NamedTuple):
@@ -187,7 +176,8 @@ class AggregatedPosterior(NamedTuple):
     logdet_cov: Float[Array, ""]
 
 
-def aggregated_posterior(samples: ArrayLike) -> AggregatedPosterior:
+@metric()
+def aggregated_posterior(samples: Points) -> AggregatedPosterior:
     """Mean and covariance of samples of the posteriors of many inputs, each as one number.
 
     Args:
@@ -202,16 +192,6 @@ def aggregated_posterior(samples: ArrayLike) -> AggregatedPosterior:
 
     Reference: paper B ("On the Effect of Isotropy on VAE Representations of Text"), Table 2.
     """
-    return aggregated_posterior_of_samples(as_points(samples, translate=False))
-
-
-@jax.jit
-def aggregated_posterior_of_samples(samples: Float[Array, "n d"]) -> AggregatedPosterior:
-    """`aggregated_posterior` without its checks.
-
-    With centred samples X = QR, the covariance RᵀR / n has log det 2·Σ log |r_ii| - d·log n, which
-    keeps the small variances that float32 loses in the covariance itself.
-    """
     n, d = samples.shape
     mean = jnp.mean(samples, axis=0)
     norm = jnp.sum(mean**2)
@@ -220,5 +200,8 @@ def aggregated_posterior_of_samples(samples: Float[Array, "n d"]) -> AggregatedP
     x = samples - mean[None, :]
     x = x - jnp.mean(x, axis=0, keepdims=True)
     constant = jnp.all(samples == samples[:1], axis=0, keepdims=True)
+    # With X = QR, the covariance RᵀR / n has log det 2·Σ log |r_ii| - d·log n, which keeps the
+    # small variances that float32 loses in the covariance itself.
     diagonal = jnp.diagonal(jnp.linalg.qr(jnp.where(constant, 0, x), mode="r"))
-    return AggregatedPosterior(norm, jnp.sum(2 * jnp.log(jnp.abs(diagonal)) - jnp.log(float(n))))
+    log_n = jnp.log(jnp.asarray(n, x.dtype))
+    return AggregatedPosterior(norm, jnp.sum(2 * jnp.log(jnp.abs(diagonal)) - log_n))

@@ -7,34 +7,49 @@ scores 0. Names and argument order are scikit-learn's too.
 
 from __future__ import annotations
 
-from functools import partial
-
-import jax
 import jax.numpy as jnp
-import numpy as np
 from jaxtyping import Array, Float, Int
 from numpy.typing import ArrayLike
 
-from jaxiso.metrics.checks import as_codes, as_points
-from jaxiso.metrics.pairwise import TilePlan, TileShape, distance_sums, plan_tiles, tile_shape
+from jaxiso.metrics.pairwise import (
+    TilePlan,
+    TileShape,
+    as_plan,
+    distance_sums,
+    if_planned,
+    shape_for,
+)
+from jaxiso.metrics.points import Labels, Points, metric, only_clusters, to_unit_size
 
 
-def silhouette_score(X: ArrayLike, labels: ArrayLike) -> Float[Array, ""]:
+def silhouette_score(
+    X: ArrayLike,
+    labels: ArrayLike,
+    *,
+    num_labels: int | None = None,
+    plan: TilePlan | TileShape | None = None,
+) -> Float[Array, ""]:
     """Mean silhouette of all points, from -1 (wrong clusters) to 1 (dense, well apart).
 
-    Exact, and differentiable in X; usable under `jit`, `vmap` and `grad` where the labels are
-    concrete. Costs n²·d/2 multiply-adds and O(n·(d + K)) memory for K clusters; no n × n array.
+    Exact, and differentiable in X; usable under `jit`, `vmap` and `grad`. Costs n²·d/2
+    multiply-adds and O(n·(d + K)) memory for K clusters; no n × n array.
 
     Args:
         X: points, shape (n, d).
         labels: the cluster of each point, shape (n,): ints, strings, anything that sorts.
+        num_labels: K, if labels are codes 0 to K - 1, which may then be traced and need not all
+            occur.
+        plan: likewise, how to lay points out in tiles, as from `jaxiso.metrics.pairwise`, for
+            labels that are measured many times.
 
     Returns:
-        A scalar. Where clusters have collapsed to single points, still accurate to 1e-4.
+        A scalar, to 2e-6 of scikit-learn's in float64; where points have collapsed to a few places,
+        or one is far away, still to 2e-4. NaN for codes of which fewer than two occur, or all are
+        different.
 
     Raises:
         ValueError: as scikit-learn does: NaN or infinite points, lengths that differ, 1 distinct
-            label or as many as points.
+            label or as many as points; or a label that is missing.
 
     Reference: Rousseeuw (1987); paper A ("Isotropy, Clusters, and Classifiers"), Section 2.1.
 
@@ -42,48 +57,25 @@ def silhouette_score(X: ArrayLike, labels: ArrayLike) -> Float[Array, ""]:
         >>> round(float(silhouette_score([[0.0], [1.0], [10.0], [11.0]], ["a", "a", "b", "b"])), 4)
         0.8997
     """
-    return jnp.mean(silhouette_samples(X, labels))
+    return jnp.mean(silhouette_samples(X, labels, num_labels=num_labels, plan=plan))
 
 
-def silhouette_samples(X: ArrayLike, labels: ArrayLike) -> Float[Array, " n"]:
+@metric(translate=True, scale=True, plan=shape_for)
+def silhouette_samples(
+    X: Points,
+    labels: Labels,
+    *,
+    num_labels: int | None = None,
+    plan: TilePlan | TileShape | None = None,
+) -> Float[Array, " n"]:
     """Silhouette of each point; arguments, cost and errors as for `silhouette_score`.
 
     Returns:
         Shape (n,), in the order of X; 0 for a point that is alone in its cluster.
     """
-    points = as_points(X)
-    codes, k = as_codes(labels, points.shape[0])
-    shape = tile_shape(np.bincount(codes))
-    return _planned_samples(points, jnp.asarray(codes), k, shape)
-
-
-@partial(jax.jit, static_argnums=(2, 3))
-def _planned_samples(points: Array, codes: Array, k: int, shape: TileShape) -> Array:
-    return silhouette_of_tiles(points, codes, plan_tiles(codes, k, shape))
-
-
-def silhouette_of_tiles(
-    points: Float[Array, "n d"], codes: Int[Array, " n"], plan: TilePlan
-) -> Float[Array, " n"]:
-    """Silhouette of each point for a plan made before: arrays in, arrays out.
-
-    Args:
-        points: shape (n, d).
-        codes: the labels that `plan` was made from, 0 to K - 1.
-        plan: as from `plan_tiles`; clusters may be empty, as in a random sample.
-    """
-    sums = distance_sums(points * _unit_scale(points), plan)
-    return _scores(sums, codes, plan.counts)
-
-
-def _unit_scale(points: Float[Array, "n d"]) -> Float[Array, ""]:
-    """A power of two that brings points to about unit size.
-
-    It keeps squared distances inside the range of float32; scores ignore it, and it rounds nothing.
-    """
-    size = jnp.max(jnp.abs(points - jnp.mean(points, axis=0, keepdims=True)))
-    exponent = jnp.clip(-jnp.frexp(size)[1], -126, 126)
-    return jax.lax.stop_gradient(jnp.ldexp(jnp.ones((), points.dtype), exponent))
+    tiles = as_plan(plan, labels, num_labels)
+    scores = _scores(distance_sums(to_unit_size(X), tiles), labels, tiles.counts)
+    return only_clusters(if_planned(scores, tiles, labels), tiles.counts, len(X))
 
 
 def _scores(

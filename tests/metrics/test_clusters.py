@@ -14,12 +14,9 @@ from hypothesis import strategies as st
 from scipy.spatial.distance import cdist
 
 from jaxiso.metrics.clusters import (
-    calinski_harabasz_of_codes,
     calinski_harabasz_score,
-    davies_bouldin_of_codes,
     davies_bouldin_score,
     dunn_index,
-    dunn_of_tiles,
 )
 from jaxiso.metrics.pairwise import any_tile_shape, plan_tiles
 
@@ -71,25 +68,12 @@ def clumps(spread, labels, seed=0, d=D):
 RANDOM = np.random.default_rng(0)
 TWO = RANDOM.integers(0, 2, N)
 SEVEN = np.arange(N) % 7
-TWINS = np.concatenate([normal(n=30), normal(n=30) + 1e-4 * normal(1, 30)])
+# The accuracy on all kinds of data is in `test_accuracy`; these are of other shapes.
 CASES = {
     "two clusters": (normal(), TWO),
-    "float16": (normal().astype(np.float16), TWO),
-    "integers": (RANDOM.integers(-5, 5, size=(N, D)), TWO),
-    "seven clusters": (clumps(0.5, SEVEN), SEVEN),
-    "strings": (normal(), np.array(["yes", "no", "perhaps"])[np.arange(N) % 3]),
     "singletons": (normal(), np.minimum(np.arange(N), 9)),
     "n - 1 clusters": (normal(), np.maximum(np.arange(N), 1)),
-    "duplicates": (np.repeat(normal(n=N // 4), 4, axis=0), TWO),
-    "all points in one place": (np.full((N, D), 0.1), TWO),
-    "all points in one place, float32": (np.full((N, D), 0.3, np.float32), TWO),
-    "large, float32": ((normal() * 1e37).astype(np.float32), TWO),
-    "tiny, float32": ((normal() * 1e-32).astype(np.float32), TWO),
-    "mean 1000 times the spread": (normal() + 1000, SEVEN),
-    "mean 1000 times the spread, float32": ((normal() + 1000).astype(np.float32), SEVEN),
     "two dimensions, crowded": (normal(n=400, d=2), RANDOM.integers(0, 2, 400)),
-    "one dimension": (normal(d=1), TWO),
-    "nearly twins": (TWINS.astype(np.float32), SEVEN),
     "three points": (normal(n=3), [0, 0, 1]),
     "hundreds of labels": (normal(n=301), np.arange(301) // 2),
 }
@@ -132,9 +116,13 @@ LABELLINGS = {
 
 @pytest.mark.parametrize("metric", METRICS)
 @pytest.mark.parametrize("labels", LABELLINGS.values(), ids=LABELLINGS)
-@pytest.mark.parametrize("spread", [1e-2, 1e-4, 1e-6])
-@pytest.mark.parametrize("offset", [0, 10])
-def test_collapsed_clusters(metric, spread, labels, offset):
+def test_collapsed_clusters(metric, labels):
+    for spread in (1e-2, 1e-4, 1e-6):
+        for offset in (0, 10):
+            check_collapsed(metric, spread, labels, offset)
+
+
+def check_collapsed(metric, spread, labels, offset):
     points = (clumps(spread, FIVE) + offset).astype(np.float32)
     expected = reference(metric, points, labels)
     if metric is davies_bouldin_score:
@@ -144,22 +132,17 @@ def test_collapsed_clusters(metric, spread, labels, offset):
     np.testing.assert_allclose(metric(points, labels), expected, rtol=1e-4)
 
 
-@pytest.mark.parametrize("tile", [1, 7, 16, 64])
-@pytest.mark.parametrize("d", [2, D])
+@pytest.mark.parametrize(("tile", "d"), [(7, 2), (7, D), (64, D)])
 def test_dunn_does_not_depend_on_tiles_and_takes_empty_clusters(tile, d):
     points, codes = normal(d=d), 3 * TWO
-    plan = plan_tiles(jnp.asarray(codes, jnp.int32), 5, any_tile_shape(N, 5, tile=tile))
-    score = jax.jit(dunn_of_tiles)(jnp.asarray(points, jnp.float32), plan)
+    plan = any_tile_shape(N, 5, tile=tile)
+    score = dunn_index(points, codes, num_labels=5, plan=plan)
     np.testing.assert_allclose(score, dunn_by_definition(points, codes), rtol=1e-4)
 
 
-@pytest.mark.parametrize("metric", METRICS[:2])
+@pytest.mark.parametrize("metric", METRICS)
 def test_traced_labels_with_empty_clusters(metric):
-    of_codes = {
-        calinski_harabasz_score: calinski_harabasz_of_codes,
-        davies_bouldin_score: davies_bouldin_of_codes,
-    }[metric]
-    score = jax.jit(lambda x, codes: of_codes(x, codes, 9))
+    score = jax.jit(lambda x, codes: metric(x, codes, num_labels=9))
     for codes in (3 * TWO, SEVEN + 1):
         found = score(jnp.asarray(normal(), jnp.float32), jnp.asarray(codes, jnp.int32))
         np.testing.assert_allclose(found, reference(metric, normal(), codes), rtol=1e-4)
@@ -174,8 +157,7 @@ def test_jit_and_vmap_are_eager(metric):
     np.testing.assert_allclose(jax.jit(labelled)(batch[0]), eager[0], rtol=1e-5)
 
 
-@pytest.mark.parametrize("metric", METRICS)
-@pytest.mark.parametrize("d", [2, D])
+@pytest.mark.parametrize(("metric", "d"), [*((metric, D) for metric in METRICS), (dunn_index, 2)])
 def test_gradient(metric, d):
     points, way = clumps(0.5, SEVEN, d=d), normal(5, d=d)
     step = 1e-6
@@ -196,7 +178,7 @@ def test_memory_grows_with_points_not_with_pairs():
     points, codes = jax.ShapeDtypeStruct((n, d), "float32"), jax.ShapeDtypeStruct((n,), "int32")
 
     def dunn(points, codes):
-        return dunn_of_tiles(points, plan_tiles(codes, 3, any_tile_shape(n, 3, tile=tile)))
+        return dunn_index(points, codes, plan=plan_tiles(codes, 3, any_tile_shape(n, 3, tile=tile)))
 
     linear = 2 * n * (3 + d) + 4 * tile**2
     memory = jax.jit(jax.grad(dunn)).lower(points, codes).compile().memory_analysis()
@@ -225,18 +207,3 @@ def test_invariance(seed, spread, shift, scale):
         close(metric(points * scale, SEVEN))
         close(metric(points @ rotation, SEVEN))
         close(metric(points[order], names[SEVEN][order].astype(str)))
-
-
-@pytest.mark.parametrize("metric", METRICS)
-@pytest.mark.parametrize(
-    ("points", "labels", "message"),
-    [
-        (normal(), np.zeros(N), r"Number of labels is 1\. Valid values are 2 to n_samples - 1"),
-        (normal(), np.arange(N), rf"Number of labels is {N}\. .* \({N - 1}\) \(inclusive\)"),
-        (normal(), TWO[1:], r"Found input variables with inconsistent numbers of samples.*60.*59"),
-        (normal() * np.nan, TWO, r"Input contains NaN or infinity: points\[0, 0\] is nan"),
-    ],
-)
-def test_refusals(metric, points, labels, message):
-    with pytest.raises(ValueError, match=message):
-        metric(points, labels)

@@ -1,4 +1,4 @@
-"""IsoScore against its seven published steps in float64."""
+"""IsoScore, Mu and Viswanath's score and cosines, each by its definition in float64."""
 
 from __future__ import annotations
 
@@ -9,7 +9,17 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from jaxiso.metrics.isotropy import isoscore, isoscore_from_covariance
+from jaxiso.metrics.dimension import covariance_eigenvalues
+from jaxiso.metrics.isotropy import (
+    isoscore,
+    isoscore_from_covariance,
+    isoscore_from_eigenvalues,
+    isotropy_score,
+    log_partitions,
+    mean_cosine,
+    mean_cosine_on_host,
+    random_cosines,
+)
 
 N, D = 40, 6
 
@@ -56,33 +66,11 @@ def dominated(spread, seed=0):
     return x @ rotation(seed)
 
 
-CLOUDS = {
-    "normal": normal(),
-    "float32": normal().astype(np.float32),
-    "float16": normal().astype(np.float16),
-    "mean 1000 times the spread": normal() + 1000,
-    "mean 1000 times the spread, float32": (normal() + 1000).astype(np.float32),
-    "mean 1e8 times the spread, float64": normal() + 1e8,
-    "fewer points than dimensions": normal(n=5, d=12),
-    "duplicated points": np.repeat(normal(n=8), 5, axis=0),
-    "integers": np.random.default_rng(3).integers(-9, 9, size=(N, D)),
-    "unsigned integers": np.random.default_rng(3).integers(0, 9, size=(N, D)).astype(np.uint8),
-    "large, float32": (normal() * 1e25).astype(np.float32),
-    "large, float64": normal() * 1e25,
-    "tiny, float32": (normal() * 1e-25).astype(np.float32),
-    "tiny, float64": normal() * 1e-25,
-    "constant column": normal() * np.array([1, 1, 1, 0, 1, 1]) + 5,
-    "two points": normal(n=2, d=12),
-}
-
-
-@pytest.mark.parametrize("name", CLOUDS)
-def test_seven_steps(name):
-    points = CLOUDS[name]
-    score = isoscore(points)
-    assert score.shape == () and score.dtype == jnp.float32
-    # Two points span one direction: score 0, which the seven steps reach to their own rounding.
-    np.testing.assert_allclose(score, seven_steps(points), rtol=1e-4, atol=1e-12)
+def test_seven_steps():
+    """The accuracy on all kinds of data is in `test_accuracy`, against a form without rounding."""
+    for points in (normal(), normal() + 100, normal() ** 3):
+        np.testing.assert_allclose(isoscore(points), seven_steps(points), rtol=1e-5)
+    assert float(isoscore(normal(n=2, d=12))) < 1e-12  # two points span one direction
 
 
 @pytest.mark.parametrize("spread", [1e-1, 1e-2, 1e-3, 1e-4, 4e-5])
@@ -113,14 +101,6 @@ def test_cross_polytope_scores_one():
 def test_coinciding_points_have_no_score(dtype, value, shape):
     points = np.broadcast_to(value * np.linspace(0.1, 2, shape[1]), shape).astype(dtype)
     assert np.isnan(isoscore(points))
-
-
-@pytest.mark.parametrize("kind", [jnp.float16, jnp.bfloat16, jnp.int32])
-def test_jax_arrays_of_any_real_type(kind):
-    points = jnp.asarray(np.round(normal() * 4)).astype(kind)
-    np.testing.assert_allclose(
-        isoscore(points), seven_steps(np.asarray(points, np.float64)), rtol=1e-4
-    )
 
 
 @pytest.mark.parametrize("factor", [1.0, 1e25, 1e-25])
@@ -183,34 +163,11 @@ def test_jit_and_vmap_are_eager():
     np.testing.assert_allclose(closed_over(jnp.float32(1)), eager[0], rtol=1e-5)
 
 
-def broken(value, where=(3, 2)):
-    points = normal()
-    points[where] = value
-    return points
-
-
-@pytest.mark.parametrize(
-    ("points", "message"),
-    [
-        (np.zeros(5), r"Expected a 2D array .* shape \(5,\)"),
-        (np.zeros((2, 3, 4)), r"Expected a 2D array .* shape \(2, 3, 4\)"),
-        (np.zeros((1, 3)), r"1 point\(s\) of 3 feature.*minimum of 2 point"),
-        (np.zeros((0, 3)), r"0 point\(s\).*minimum of 2 point"),
-        (np.zeros((3, 0)), r"0 feature\(s\)"),
-        (np.zeros((3, 1)), "IsoScore needs at least 2 dimensions; got 1"),
-        (np.zeros((3, 2), complex), "Expected real numbers as points; got dtype complex128"),
-        (np.zeros((3, 2), bool), "got dtype bool"),
-        (np.array([["a", "b"], ["c", "d"]]), "got dtype <U1"),
-        (broken(np.nan), r"Input contains NaN or infinity: points\[3, 2\] is nan"),
-        (broken(-np.inf).astype(np.float32), r"points\[3, 2\] is -inf"),
-        (jnp.asarray(broken(np.inf), jnp.float32), r"points\[3, 2\] is inf"),
-        (normal() * 1e300, r"outside of float32's range.*Rescale"),
-        (normal() * 1e-60, r"outside of float32's range.*allowed are 1.17549e-38 to 3.40282e\+38"),
-    ],
-)
-def test_refused_points(points, message):
-    with pytest.raises(ValueError, match=message):
-        isoscore(points)
+def test_refused_dimensions():
+    with pytest.raises(ValueError, match="IsoScore needs at least 2 dimensions; got 1"):
+        isoscore(np.zeros((3, 1)))
+    with pytest.raises(ValueError, match=r"1 point\(s\).*minimum of 2"):
+        isoscore(np.zeros((1, 3)))
 
 
 @pytest.mark.parametrize(
@@ -245,3 +202,182 @@ def test_concrete_covariances_are_taken_in_float64():
     for wrong in (np.eye(2, dtype=complex), np.array([["a", "b"], ["c", "d"]])):
         with pytest.raises(ValueError, match="Expected real numbers as covariance"):
             isoscore_from_covariance(wrong)
+
+
+# --- Mu and Viswanath's score ---------------------------------------------------------------------
+
+
+def partitions(points) -> np.ndarray:
+    """Z as a plain sum of exponentials, over both signs of each eigenvector, one at a time."""
+    x = np.asarray(points, np.float64)
+    _, directions = np.linalg.eigh(x.T @ x)
+    both = [sign * directions[:, i] for i in range(x.shape[1]) for sign in (1, -1)]
+    return np.array([sum(np.exp(m @ v) for v in x) for m in both])
+
+
+def score_by_definition(points) -> float:
+    return partitions(points).min() / partitions(points).max()
+
+
+def test_isotropy_score_of_few_and_of_none():
+    for points in (normal(n=3), normal(n=1), normal(d=1), np.zeros((N, D))):
+        np.testing.assert_allclose(isotropy_score(points), score_by_definition(points), rtol=1e-4)
+
+
+def test_isotropy_score_is_not_that_of_rows_of_the_eigenvector_matrix():
+    x = normal() @ rotation(2)
+    _, directions = np.linalg.eigh(x.T @ x)
+    rows = np.exp(np.concatenate([x @ directions.T, -x @ directions.T], axis=1)).sum(axis=0)
+    score = float(isotropy_score(x))
+    assert abs(rows.min() / rows.max() - score) > 0.1 * score
+
+
+def test_partitions_hold_every_rule_for_the_sign():
+    logs = np.asarray(log_partitions(jnp.asarray(normal(), jnp.float32)))
+    np.testing.assert_allclose(np.sort(logs.ravel()), np.sort(np.log(partitions(normal()))), 1e-5)
+    pairs = np.sort(np.log(partitions(normal())).reshape(D, 2), axis=1)  # by rising eigenvalue
+    np.testing.assert_allclose(np.sort(logs, axis=0).T, pairs, rtol=1e-5)
+
+
+@pytest.mark.parametrize("size", [1e3, 1e6, 1e25])
+def test_long_points_do_not_overflow(size):
+    assert float(isotropy_score(normal() * size)) == 0
+    twins = np.concatenate([np.eye(D), -np.eye(D)]) * size
+    assert float(isotropy_score(twins)) == 1
+
+
+def test_scale_matters_as_documented():
+    once, ten = float(isotropy_score(normal() / 100)), float(isotropy_score(normal() / 10))
+    assert 0 < ten < once < 1
+
+
+@settings(max_examples=20, deadline=None)
+@given(seed=st.integers(0, 2**32 - 1), shift=st.floats(-1, 1))
+def test_isotropy_score_invariance(seed, shift):
+    points = normal(seed) + shift
+    score = float(isotropy_score(points))
+    assert 0 < score <= 1
+    order = np.random.default_rng(seed).permutation(N)
+    for other in (-points, points[order], points @ rotation(seed)):
+        np.testing.assert_allclose(isotropy_score(other), score, rtol=1e-3)
+
+
+def gradient_along(metric, points, way, step=1e-6) -> float:
+    return (metric(points + step * way) - metric(points - step * way)) / (2 * step)
+
+
+@pytest.mark.parametrize("n", [N, 4], ids=["more points than dimensions", "fewer"])
+def test_gradient_of_the_isotropy_score(n):
+    points, way = normal(n=n) / 2, normal(1, n=n)
+    expected = gradient_along(score_by_definition, points, way)
+    gradient = jax.grad(isotropy_score)(jnp.asarray(points, jnp.float32))
+    np.testing.assert_allclose(np.sum(gradient * way), expected, rtol=1e-3)
+
+
+DEGENERATE = {
+    "a constant column": normal() * [1, 1, 1, 0, 1, 1] + [0, 0, 0, 5, 0, 0],
+    "a column of zeros": normal() * [1, 1, 1, 0, 1, 1],
+    "one axis varies": normal() * [1, 0, 0, 0, 0, 0],
+    "zeros": np.zeros((N, D)),
+    "four places": np.repeat(normal(n=4), N // 4, axis=0),
+}
+
+
+@pytest.mark.parametrize("metric", [isotropy_score, isoscore, mean_cosine])
+def test_gradients_are_finite(metric):
+    gradient = jax.jit(jax.grad(metric))
+    for name, points in DEGENERATE.items():
+        assert np.isfinite(gradient(jnp.asarray(points, jnp.float32))).all(), name
+
+
+def test_few_points_of_many_dimensions_cost_little():
+    """A d × d eigenproblem of 2,000 dimensions takes seconds."""
+    points = normal(n=4, d=2000)
+    program = jax.jit(isotropy_score).lower(jnp.asarray(points, jnp.float32)).compile()
+    memory = program.memory_analysis()
+    assert memory is not None and memory.temp_size_in_bytes < 2000**2
+    np.testing.assert_allclose(isotropy_score(points / 30), few_partitions(points / 30), rtol=1e-4)
+
+
+def few_partitions(points) -> float:
+    """By the singular vectors; in all other directions points have no extent."""
+    along = points @ np.linalg.svd(points, full_matrices=False)[2].T
+    z = np.exp(np.concatenate([along, -along], axis=1)).sum(axis=0)
+    return float(min(z.min(), len(points)) / max(z.max(), len(points)))
+
+
+# --- cosines --------------------------------------------------------------------------------------
+
+
+def all_cosines(points) -> float:
+    x = np.asarray(points, np.float64)
+    x = x / np.abs(x).max(axis=1, keepdims=True)
+    x = x / np.linalg.norm(x, axis=1, keepdims=True)
+    return float(np.mean([x[i] @ x[j] for i in range(len(x)) for j in range(len(x)) if i != j]))
+
+
+@pytest.mark.parametrize(
+    "points",
+    [
+        normal() * 10.0 ** np.linspace(-30, 30, N)[:, None],
+        np.concatenate([normal(n=N // 2), -normal(n=N // 2)]),
+        np.outer(np.arange(1, N + 1), normal(n=1)[0]),
+    ],
+    ids=["large and tiny", "opposite", "the same direction"],
+)
+def test_mean_cosine_over_all_pairs(points):
+    np.testing.assert_allclose(mean_cosine(points), all_cosines(points), rtol=1e-5, atol=1e-7)
+    assert mean_cosine_on_host(points) == pytest.approx(all_cosines(points), rel=1e-9, abs=1e-12)
+
+
+def test_traced_points_at_the_origin_count_as_cosine_zero():
+    points = jnp.asarray([[1.0, 0.0], [2.0, 0.0], [0.0, 0.0]])
+    np.testing.assert_allclose(jax.jit(mean_cosine)(points), 1 / 3, rtol=1e-6)
+    assert np.isfinite(jax.grad(mean_cosine)(points)).all()
+
+
+def at_origin(value, row=3):
+    points = normal()
+    points[row] = value
+    return points
+
+
+def test_points_without_a_direction():
+    for points, row in ((at_origin(0), 3), (at_origin(1e-60, 7), 7), (jnp.zeros((N, D)), 0)):
+        with pytest.raises(
+            ValueError, match=rf"points\[{row}\] is zero \(in float32\).*no direction"
+        ):
+            mean_cosine(points)
+    rest = np.delete(normal(), 3, axis=0)
+    assert mean_cosine_on_host(at_origin(0)) == pytest.approx(all_cosines(rest))
+    assert np.isnan(mean_cosine_on_host(np.array([[0.0, 0], [1, 0]])))
+
+
+def test_random_cosines():
+    x = np.array([[1.0, 0], [0, 2], [-3, 0], [0, 0]])
+    assert sorted(random_cosines(x, 6, 0)) == [-1, 0, 0]
+    some = random_cosines(normal() + 0.3, 500, 0)
+    assert len(some) == 500 and some.max() < 1 - 1e-9  # never a vector with itself
+    assert some.mean() == pytest.approx(all_cosines(normal() + 0.3), abs=0.1)
+    assert (some == random_cosines(normal() + 0.3, 500, 0)).all()
+    assert (some != random_cosines(normal() + 0.3, 500, 1)).any()
+
+
+# --- all ------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("metric", [isotropy_score, mean_cosine])
+def test_jit_vmap_and_grad(metric):
+    clouds = jnp.asarray([normal(seed) for seed in range(2)], jnp.float32)
+    eager = [float(metric(cloud)) for cloud in clouds]
+    np.testing.assert_allclose(jax.jit(jax.vmap(metric))(clouds), eager, rtol=1e-4)
+    closed_over = jax.jit(lambda factor: factor * metric(clouds[0]))
+    np.testing.assert_allclose(closed_over(jnp.float32(1)), eager[0], rtol=1e-4)
+
+
+@pytest.mark.parametrize("n", [N, 4])
+def test_isoscore_from_eigenvalues(n):
+    points = normal(n=n)
+    found = isoscore_from_eigenvalues(covariance_eigenvalues(points), D)
+    assert found == pytest.approx(seven_steps(points), rel=1e-9)
+    assert np.isnan(isoscore_from_eigenvalues(np.zeros(n), D))

@@ -11,6 +11,7 @@ import pytest
 from jax.extend.core import jaxprs_in_params
 
 from jaxiso.metrics.pairwise import (
+    TileShape,
     any_tile_shape,
     distance_sums,
     plan_tiles,
@@ -43,14 +44,14 @@ def tiled(points, codes, k, shape):
 
 
 # One place a tile, one tile, even and odd numbers of tiles, tiles that do and do not divide n.
-TILES = [1, 7, 10, 16, 50, 64]
+TILES = [1, 7, 10, 64]
 
 
 @pytest.mark.parametrize("tile", TILES)
 def test_sums_do_not_depend_on_tiles(tile):
     points, codes = points_and_codes()
     expected = brute_force(points, codes)
-    for shape in (tile_shape(np.bincount(codes), tile=tile), any_tile_shape(N, K, tile=tile)):
+    for shape in {tile_shape(np.bincount(codes), tile=tile), any_tile_shape(N, K, tile=tile)}:
         np.testing.assert_allclose(tiled(points, codes, K, shape), expected, rtol=1e-5, atol=1e-5)
 
 
@@ -92,11 +93,11 @@ def test_plan(tile, codes):
 
 
 def test_shapes():
-    assert tile_shape(np.array([10, 10, 10]), tile=10) == (10, 1)  # a label a tile
-    assert tile_shape(np.array([10, 10, 10]), tile=11) == (11, 2)
-    assert tile_shape(np.array([5] * 6), tile=10) == (10, 2)
-    assert tile_shape(np.array([1] * 30), tile=64) == (64, 30)
-    assert any_tile_shape(1000, 3, tile=64) == (64, 3)
+    assert tile_shape(np.array([10, 10, 10]), tile=10) == TileShape(10, 1)  # a label a tile
+    assert tile_shape(np.array([10, 10, 10]), tile=11) == TileShape(11, 2)
+    assert tile_shape(np.array([5] * 6), tile=10) == TileShape(10, 2)
+    assert tile_shape(np.array([1] * 30), tile=64) == TileShape(64, 30)
+    assert any_tile_shape(1000, 3, tile=64) == TileShape(64, 3)
     assert tile_size(10) <= tile_size(100_000)
 
 
@@ -107,10 +108,13 @@ def dense(points, codes):
     return distance @ jax.nn.one_hot(codes, K)
 
 
-@pytest.mark.parametrize("tile", [7, 16, 64])
-@pytest.mark.parametrize("seed", [0, 1])
-@pytest.mark.parametrize("twins", [False, True], ids=["distinct", "coinciding"])
-def test_gradient_is_that_of_the_dense_form(tile, seed, twins):
+@pytest.mark.parametrize("tile", [7, 64])
+def test_gradient_is_that_of_the_dense_form(tile):
+    for seed, twins in ((0, False), (1, False), (0, True)):
+        check_gradient(tile, seed, twins)
+
+
+def check_gradient(tile, seed, twins):
     points, codes = points_and_codes(seed)
     if twins:
         points = np.repeat(points[: N // 2], 2, axis=0)

@@ -12,8 +12,8 @@ import sklearn.metrics
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from jaxiso.metrics.pairwise import any_tile_shape, plan_tiles
-from jaxiso.metrics.silhouette import silhouette_of_tiles, silhouette_samples, silhouette_score
+from jaxiso.metrics.pairwise import TileShape, any_tile_shape, plan_tiles, tile_shape
+from jaxiso.metrics.silhouette import silhouette_samples, silhouette_score
 
 N, D = 60, 5
 
@@ -54,36 +54,19 @@ def clumps(spread, labels, seed=0, d=D):
 RANDOM = np.random.default_rng(0)
 TWO = RANDOM.integers(0, 2, N)
 SEVEN = np.arange(N) % 7
+# The accuracy on all kinds of data is in `test_accuracy`; these are of other shapes.
 CASES = {
     "two clusters": (normal(), TWO),
-    "two clusters, float32": (normal().astype(np.float32), TWO),
-    "float16": (normal().astype(np.float16), TWO),
-    "integers": (RANDOM.integers(-5, 5, size=(N, D)), TWO),
-    "seven clusters": (clumps(0.5, SEVEN), SEVEN),
-    "strings": (normal(), np.array(["yes", "no", "perhaps"])[np.arange(N) % 3]),
-    "negative labels": (normal(), -3 * TWO - 1),
     "boolean labels": (normal(), TWO == 1),
-    "float labels": (normal(), TWO / 2),
-    "unbalanced": (normal(), np.arange(N) >= 2),
     "singletons": (normal(), np.minimum(np.arange(N), 9)),
     "n - 1 clusters": (normal(), np.maximum(np.arange(N), 1)),
-    "duplicates": (np.repeat(normal(n=N // 4), 4, axis=0), TWO),
     "duplicates across all clusters": (
         np.tile(normal(n=N // 4), (4, 1)),
         np.repeat([0, 1], N // 2),
     ),
     "all points in one place": (np.full((N, D), 0.1), TWO),
     "all points in one place, float32": (np.full((N, D), 0.3, np.float32), TWO),
-    "large": (normal() * 1e25, TWO),
-    "large, float32": ((normal() * 1e37).astype(np.float32), TWO),
-    "tiny": (normal() * 1e-25, TWO),
-    "tiny, float32": ((normal() * 1e-32).astype(np.float32), TWO),
-    "mean 1000 times the spread": (normal() + 1000, TWO),
-    "mean 1000 times the spread, float32": ((normal() + 1000).astype(np.float32), SEVEN),
-    "one dimension": (normal(d=1), TWO),
     "three points": (normal(n=3), [0, 0, 1]),
-    "tiles that do not divide n": (normal(n=301), RANDOM.integers(0, 3, 301)),
-    "hundreds of labels": (normal(n=600), RANDOM.integers(0, 300, 600)),
     "more clusters than a tile has places": (normal(n=601), np.arange(601) // 2),
 }
 
@@ -116,9 +99,13 @@ LABELLINGS = {
 
 
 @pytest.mark.parametrize("labels", LABELLINGS.values(), ids=LABELLINGS)
-@pytest.mark.parametrize("spread", [1e-2, 1e-3, 1e-4, 1e-5, 1e-6])
-@pytest.mark.parametrize("offset", [0, 10])
-def test_collapsed_clusters(spread, labels, offset):
+def test_collapsed_clusters(labels):
+    for spread in (1e-2, 1e-3, 1e-4, 1e-5, 1e-6):
+        for offset in (0, 10):
+            check_collapsed(spread, labels, offset)
+
+
+def check_collapsed(spread, labels, offset):
     points = (clumps(spread, FIVE) + offset).astype(np.float32)
     expected = reference(points, labels)
     np.testing.assert_allclose(silhouette_score(points, labels), expected.mean(), atol=1e-4)
@@ -138,7 +125,7 @@ def test_collapsed_cluster_pairs_far_from_others(spread):
     np.testing.assert_allclose(silhouette_samples(points, labels), expected, atol=1e-5)
 
 
-@pytest.mark.parametrize("d", [1, 2, 16])
+@pytest.mark.parametrize("d", [1, 16])
 def test_clusters_that_share_a_point(d):
     """Distances of zero between clusters whose norms cancel to zero or below."""
     way = np.random.default_rng(d).normal(size=(1, d))
@@ -162,7 +149,7 @@ def test_jit_and_vmap_are_eager():
 
 def dense_score(points, labels):
     """The score in plain JAX, for automatic differentiation."""
-    mine = labels[:, None] == jnp.unique(labels)[None, :]
+    mine = labels[:, None] == np.unique(labels)[None, :]
     difference = points[:, None, :] - points[None, :, :]
     squares = jnp.sum(difference**2, axis=2)
     distance = jnp.where(squares > 0, jnp.sqrt(jnp.where(squares > 0, squares, 1)), 0)
@@ -173,6 +160,9 @@ def dense_score(points, labels):
     return jnp.mean((separation - cohesion) / jnp.maximum(cohesion, separation))
 
 
+GRADIENT = jax.jit(partial(jax.grad(dense_score), labels=SEVEN))
+
+
 @pytest.mark.parametrize(
     "points",
     [normal(), normal() + 100, np.repeat(normal(n=N // 2), 2, axis=0), clumps(1e-3, SEVEN)],
@@ -181,7 +171,7 @@ def dense_score(points, labels):
 def test_gradient(points):
     points = jnp.asarray(points, jnp.float32)
     gradient = jax.grad(silhouette_score)(points, SEVEN)
-    expected = jax.grad(dense_score)(points, jnp.asarray(SEVEN))
+    expected = GRADIENT(points)
     assert np.isfinite(gradient).all()
     size = np.abs(expected).max()
     np.testing.assert_allclose(gradient, expected, rtol=1e-3, atol=2e-4 * size)
@@ -192,11 +182,11 @@ def test_gradient_of_coinciding_points_is_zero():
     np.testing.assert_array_equal(gradient, 0)
 
 
-@pytest.mark.parametrize("shape", [any_tile_shape(N, 9, tile=tile) for tile in (None, 16, 7)])
+@pytest.mark.parametrize("shape", [any_tile_shape(N, 9, tile=tile) for tile in (None, 7)])
 def test_traced_labels_with_empty_clusters(shape):
     @jax.jit
     def samples(points, codes):
-        return silhouette_of_tiles(points, codes, plan_tiles(codes, 9, shape))
+        return silhouette_samples(points, codes, plan=plan_tiles(codes, 9, shape))
 
     for codes in (SEVEN, TWO * 8, np.where(np.arange(N) == 0, 4, TWO * 3)):
         scores = samples(jnp.asarray(normal(), jnp.float32), jnp.asarray(codes, jnp.int32))
@@ -228,31 +218,29 @@ def test_invariance(seed, spread, shift, scale):
     np.testing.assert_allclose(permuted, scores[order], atol=1e-5)
 
 
-NAN = normal()
-NAN[3, 2] = np.nan
+FAR = normal()
+FAR[0] = 1e8
 
 
-@pytest.mark.parametrize(
-    ("points", "labels", "message"),
-    [
-        (normal(), np.zeros(N), r"Number of labels is 1\. Valid values are 2 to n_samples - 1"),
-        (normal(), np.arange(N), rf"Number of labels is {N}\. .* \({N - 1}\) \(inclusive\)"),
-        (normal(), TWO[1:], r"Found input variables with inconsistent numbers of samples.*60.*59"),
-        (normal(), TWO[:, None], r"1D array of labels; got an array of shape \(60, 1\)"),
-        (normal(), np.where(TWO, np.nan, 1.0), r"Labels contain NaN or infinity: labels\[\d+\] is"),
-        (normal()[0], TWO, r"Expected a 2D array of points.*\(5,\)"),
-        (normal()[:0], [], r"0 point\(s\).*minimum of 1 point"),
-        (NAN, TWO, r"Input contains NaN or infinity: points\[3, 2\] is nan"),
-        (normal() > 0, TWO, "real numbers as points; got dtype bool"),
-    ],
-)
-@pytest.mark.parametrize("metric", [silhouette_score, silhouette_samples])
-def test_refusals(metric, points, labels, message):
-    with pytest.raises(ValueError, match=message):
-        metric(points, labels)
+def test_one_point_far_away():
+    """It drags away a mean, but neither the other points nor what is measured of them."""
+    for labels in (SEVEN, np.maximum(SEVEN, 1)):
+        for points in (FAR, FAR.astype(np.float32)):
+            expected = brute_force(points, labels)
+            elsewhere = labels != labels[0]
+            found = silhouette_samples(points, labels)
+            np.testing.assert_allclose(found, expected, atol=1e-5)
+            np.testing.assert_allclose(found[elsewhere], expected[elsewhere], atol=5e-7)
 
 
-def test_traced_labels_are_refused_with_the_way_out():
-    points = jnp.asarray(normal(), jnp.float32)
-    with pytest.raises(ValueError, match=r"labels must be concrete.*plan_tiles"):
-        jax.jit(silhouette_score)(points, jnp.asarray(TWO))
+def test_a_plan_of_other_points_or_labels():
+    points, codes = jnp.asarray(normal(), jnp.float32), jnp.asarray(TWO, jnp.int32)
+    plan = plan_tiles(codes, 2, tile_shape(np.bincount(TWO)))
+    np.testing.assert_allclose(
+        silhouette_samples(points, codes, plan=plan), brute_force(normal(), TWO), atol=2e-6
+    )
+    with pytest.raises(ValueError, match="The plan is of 60 points; got 59"):
+        silhouette_samples(points[1:], codes[1:], plan=plan)
+    assert np.isnan(silhouette_score(points, 1 - codes, plan=plan))
+    narrow = TileShape(7, 1)  # where one tile has both labels
+    assert np.isnan(silhouette_score(points, codes, num_labels=2, plan=narrow))
