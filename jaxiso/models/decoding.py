@@ -10,7 +10,7 @@ import jax.numpy as jnp
 from jaxtyping import Array, Float, Int
 
 from jaxiso.models.lstm import HIGHEST, lstm_cell
-from jaxiso.models.vae import BOS, EOS, PAD
+from jaxiso.models.tokens import BOS, EOS, PAD
 
 
 @partial(jax.jit, static_argnames="longest")

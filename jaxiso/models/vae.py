@@ -13,9 +13,9 @@ from flax import linen as nn
 from jaxtyping import Array, Float, Int
 
 from jaxiso.models.lstm import HIGHEST, LSTM
+from jaxiso.models.tokens import BOS
 
 Posterior = Literal["diagonal", "isotropic", "none"]
-PAD, BOS, EOS = 0, 1, 2
 
 
 class Encoded(NamedTuple):
@@ -48,9 +48,9 @@ class TextVAE(nn.Module):
 
     vocabulary: int
     posterior: Posterior
-    embedding_dim: int = 200
-    hidden_dim: int = 512
-    latent_dim: int = 32
+    embedding_dim: int
+    hidden_dim: int
+    latent_dim: int
 
     def setup(self) -> None:
         """Declares the parameters, started as in the authors' Keras code."""

@@ -21,7 +21,8 @@ def params() -> Any:
     """Large weights, so that sentences differ and some end early."""
     tokens = jnp.ones((1, 2), jnp.int32)
     with jax.numpy_rank_promotion("allow"):
-        start = TextVAE(V, "isotropic", E, H, Z).init(jax.random.key(3), tokens, tokens[:, 0])
+        init = jax.jit(TextVAE(V, "isotropic", E, H, Z).init)
+        start = init(jax.random.key(3), tokens, tokens[:, 0])
     return jax.tree.map(lambda x: 4 * x, start)
 
 

@@ -1,6 +1,8 @@
-"""The linear classifier of paper A, and one with a hidden layer before it."""
+"""Classifiers: paper A's linear one, one with a hidden layer before it, and paper B's probe."""
 
 from __future__ import annotations
+
+from typing import Any
 
 import jax
 from flax import linen as nn
@@ -23,14 +25,12 @@ class LinearHead(nn.Module):
     @nn.compact
     def __call__(self, features: Float[Array, "n d"]) -> Float[Array, "n classes"]:
         """Scores, shape (n, classes), of features of shape (n, d)."""
-        init = _symmetric_uniform(features.shape[-1] ** -0.5)
-        return nn.Dense(
-            self.classes,
-            use_bias=self.bias,
-            kernel_init=init,
-            bias_init=init,
-            precision=jax.lax.Precision.HIGHEST,
-        )(features)
+        limit = features.shape[-1] ** -0.5
+
+        def init(key, shape, dtype=float):
+            return jax.random.uniform(key, shape, dtype, -limit, limit)
+
+        return _dense(self.classes, use_bias=self.bias, kernel_init=init, bias_init=init)(features)
 
 
 class HiddenHead(nn.Module):
@@ -56,8 +56,27 @@ class HiddenHead(nn.Module):
         return LinearHead(self.classes, self.bias)(hidden)
 
 
-def _symmetric_uniform(limit: float):
-    def init(key, shape, dtype=float):
-        return jax.random.uniform(key, shape, dtype, -limit, limit)
+class Probe(nn.Module):
+    """Class scores from frozen features through hidden layers of ReLU (paper B, Section 3.2).
 
-    return init
+    Kernels start glorot_uniform and biases at 0, as Keras' dense layers do.
+
+    Attributes:
+        classes: number of scores.
+        hidden: sizes of the hidden layers.
+    """
+
+    classes: int
+    hidden: tuple[int, ...] = (128, 128)
+
+    @nn.compact
+    def __call__(self, features: Float[Array, "n d"]) -> Float[Array, "n classes"]:
+        """Scores, shape (n, classes), of features of shape (n, d)."""
+        init = nn.initializers.glorot_uniform()
+        for size in self.hidden:
+            features = nn.relu(_dense(size, kernel_init=init)(features))
+        return _dense(self.classes, kernel_init=init)(features)
+
+
+def _dense(size: int, **options: Any) -> nn.Dense:
+    return nn.Dense(size, precision=jax.lax.Precision.HIGHEST, **options)
