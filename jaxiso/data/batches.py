@@ -1,4 +1,4 @@
-"""Sentences in ids → batches of few shapes, the same for the same seed and epoch."""
+"""Sentences in ids: batches of few shapes, and edits that take words away."""
 
 from __future__ import annotations
 
@@ -7,8 +7,8 @@ from typing import Literal, NamedTuple
 
 import numpy as np
 
-from jaxiso.data.vocabulary import EOS_ID, PAD_ID
-from jaxiso.errors import InputError
+from jaxiso.cli.console import InputError
+from jaxiso.models.tokens import EOS, PAD
 
 
 class Batch(NamedTuple):
@@ -17,8 +17,8 @@ class Batch(NamedTuple):
     Attributes:
         tokens: int32 (b, t), ids with eos, then 0.
         lengths: int32 (b,), number of ids with eos.
-        rows: float32 (b,), 1 for a sentence, 0 for a row that only fills the batch; such a row
-            holds a lone eos, and length 1, so that no computation meets an empty sentence.
+        rows: float32 (b,), 1 for a sentence, 0 for a row that only fills the batch; that one holds
+            a lone eos, so that no computation meets an empty sentence.
         indices: int32 (b,), which sentence it is; -1 for a row that only fills the batch.
     """
 
@@ -36,24 +36,17 @@ Plan = list[tuple[np.ndarray, int]]
 class Batches:
     """The batches of every epoch, each sentence once; the same for the same seed and epoch.
 
-    'buckets': sentences of like length go together, padded to one of few lengths; those are
-    chosen so that padding is least. A bucket's sentences that fill no batch go to the next longer
-    bucket, at random anew in each epoch; so only one batch an epoch, a short one, has empty rows,
-    and there are as many updates as without buckets. At which step comes which length depends on
-    the epoch alone: runs of several seeds can be stacked.
+    'buckets': sentences of like length go together, padded to one of `most_lengths` lengths, chosen
+    so that padding is least. A bucket's sentences that fill no batch go to the next longer bucket,
+    at random anew in each epoch; so only one batch an epoch, a short one, has empty rows, and there
+    are as many updates as without buckets. At which step comes which length depends on the epoch
+    alone: runs of several seeds can be stacked.
 
     'faithful': sentences in random order, each batch padded to its longest as the authors did,
     rounded up to a multiple of 8 to bound the number of shapes.
 
-    Args:
-        sentences: ids with eos, as `Vocabulary.encode` gives.
-        batch_size: rows of every batch.
-        seed: of the order.
-        batching: see above.
-        most_lengths: number of lengths that buckets may have.
-
-    Raises:
-        InputError: no sentences, or a batch size below 1.
+    The sentences are ids with eos, as `Vocabulary.encode` gives; `seed` is that of the order.
+    Raises InputError if there are no sentences, or the batch size is below 1.
     """
 
     def __init__(
@@ -75,10 +68,8 @@ class Batches:
         self._starts = np.cumsum(self._lengths, dtype=np.int64) - self._lengths
         # Rows that fill the last batch stand for sentences of length 0.
         self._empty = np.full(-len(sentences) % batch_size, -1)
-        longest = np.sort(np.concatenate([self._empty, self._lengths]))[
-            batch_size - 1 :: batch_size
-        ]
-        self._ladder = choose_lengths(longest, most_lengths)
+        ascending = np.sort(np.concatenate([self._empty, self._lengths]))
+        self._ladder = choose_lengths(ascending[batch_size - 1 :: batch_size], most_lengths)
 
     def __len__(self) -> int:
         """Number of batches in an epoch."""
@@ -110,7 +101,9 @@ class Batches:
         if epoch is not None:
             members = np.random.default_rng((self.seed, epoch)).permutation(members)
         if self.batching == "faithful":
-            return [(part, self._round_up(part)) for part in self._cut(members)]
+            most = int(self._lengths.max())
+            parts = [(part, int(self._lengths[part].max())) for part in self._cut(members)]
+            return [(part, min(-(-longest // 8) * 8, most)) for part, longest in parts]
         plan: Plan = []
         bucket = np.searchsorted(self._ladder, self._lengths[members])
         rest = self._empty
@@ -141,22 +134,16 @@ class Batches:
         )
 
     def _cut(self, members: np.ndarray) -> list[np.ndarray]:
-        return [
-            members[start : start + self.batch_size]
-            for start in range(0, len(members), self.batch_size)
-        ]
-
-    def _round_up(self, members: np.ndarray) -> int:
-        longest = int(self._lengths[members].max())
-        return min(-(-longest // 8) * 8, int(self._lengths.max()))
+        size = self.batch_size
+        return [members[start : start + size] for start in range(0, len(members), size)]
 
     def _fill(self, members: np.ndarray, length: int) -> Batch:
-        tokens = np.full((self.batch_size, length), PAD_ID, np.int32)
+        tokens = np.full((self.batch_size, length), PAD, np.int32)
         lengths = np.ones(self.batch_size, np.int32)
         indices = np.full(self.batch_size, -1, np.int32)
         indices[: len(members)] = members
         lengths[: len(members)] = self._lengths[members]
-        tokens[len(members) :, 0] = EOS_ID
+        tokens[len(members) :, 0] = EOS
         column = np.arange(length)
         here = column < self._lengths[members, None]
         source = (self._starts[members, None] + column)[here]
@@ -165,16 +152,10 @@ class Batches:
 
 
 def choose_lengths(lengths: np.ndarray, most: int) -> np.ndarray:
-    """The lengths to pad to, at most `most`, with which padding is least.
+    """The lengths to pad to, int (k,), k ≤ `most`, with which padding is least.
 
-    Exact, by dynamic programming over the distinct lengths.
-
-    Args:
-        lengths: int (n,), of the sentences.
-        most: number of lengths allowed.
-
-    Returns:
-        int (k,), ascending, k ≤ most; the last is the longest sentence's.
+    They ascend; the last is the longest sentence's. Exact, by dynamic programming over the distinct
+    ones of the sentences' `lengths`, int (n,).
     """
     distinct, counts = np.unique(lengths, return_counts=True)
     if len(distinct) <= most:
@@ -197,3 +178,38 @@ def choose_lengths(lengths: np.ndarray, most: int) -> np.ndarray:
         if last < 0:
             return np.array(ladder[::-1])
     return np.array([distinct[last], *ladder[::-1]])
+
+
+def delete_words(
+    sentences: Sequence[np.ndarray], share: float, rng: np.random.Generator
+) -> list[np.ndarray]:
+    """Deletes words at random; those that are left keep their order.
+
+    Of n words of a sentence (ids with eos) int((1 - share)·n) are kept, at least 1.
+
+    Reference: paper B, Section 3.2, with 0.3.
+    """
+    kept = []
+    for ids in sentences:
+        words = ids[:-1]
+        chosen = np.sort(rng.permutation(len(words))[: _left(len(words), share)])
+        kept.append(np.append(words[chosen], EOS).astype(ids.dtype))
+    return kept
+
+
+def hide_end(sentences: Sequence[np.ndarray], share: float) -> list[np.ndarray]:
+    """Leaves the beginning of each sentence (ids with eos), without a `share` of its words.
+
+    The authors' code leaves the eos out as well, at which their encoder reads its state, so that it
+    says the same of every sentence; here the beginning is a sentence of its own.
+
+    Reference: paper B, Table 1, with 0.75.
+    """
+    return [
+        np.append(ids[: _left(len(ids) - 1, share)], EOS).astype(ids.dtype) for ids in sentences
+    ]
+
+
+def _left(words: int, share: float) -> int:
+    # 0.7 · 10 is 6.999… in floating point.
+    return min(words, max(1, int((1 - share) * words + 1e-9)))

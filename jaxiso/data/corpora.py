@@ -2,30 +2,55 @@
 
 from __future__ import annotations
 
-import difflib
+import importlib.util
+from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
+from functools import cached_property, partial
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
-from jaxiso import console
+from jaxiso.cli.console import InputError, note
+from jaxiso.cli.files import digest_of
+from jaxiso.data import sources
 from jaxiso.data.sentences import (
+    CLASSES,
     SPLITS,
-    CorpusFacts,
     Maker,
     SentenceRule,
-    Sizes,
     Text,
     class_names,
     json_texts,
-    local_parts,
+    split_sentences,
 )
-from jaxiso.data.sources import DATA_VARIABLE, asking_hub, read_lines, resolve_data_dir
-from jaxiso.data.splits import Read, Split, hub_parts, label_ids, three_parts
-from jaxiso.data.tasks import Hub
-from jaxiso.errors import InputError
+from jaxiso.data.sources import Facts, Hub
+from jaxiso.data.splits import Read, Sizes, Split, draw, even_order, label_ids, three_parts
 
 FILE_KINDS = (".txt", ".txt.gz", ".jsonl", ".jsonl.gz")
+
+
+@dataclass(frozen=True, kw_only=True)
+class CorpusFacts(Facts):
+    """What is known of a corpus before it is read; see `Facts`.
+
+    Attributes:
+        hub: its training split on the Hugging Face hub, beside a split `test`; or None.
+        rule: what is done with a text by default: keep its first sentence, or the whole.
+        tokenised: in the local copy words are apart already, so that it is split at blanks only.
+        ascii: the local copy's training texts have no other characters: drop them throughout.
+        text_field, label_field: their names on the hub.
+        sizes: numbers of sentences in the paper: train, dev, test; or None.
+    """
+
+    kind_of_data = "corpus"
+    rule: SentenceRule = "cut"
+    tokenised: bool = False
+    ascii: bool = False
+    text_field: str = "text"
+    label_field: str = "label"
+    sizes: Sizes | None = None
+
 
 _DBPEDIA_CLASSES = (
     "Company EducationalInstitution Artist Athlete OfficeHolder MeanOfTransportation Building "
@@ -89,11 +114,13 @@ class Corpus:
 
     Attributes:
         name: a key of `CORPORA`, or the file's or folder's name.
-        train, dev, test: the sentences.
         classes: label names, in label order; empty where there are no labels.
         source: where it was read from, for people.
         how: how the splits came about, for people.
         counts: number of texts or sentences that were changed or left out, by what happened.
+        where: what `load_corpus` needs to find the same text again, as plain JSON: "corpus", the
+            name or the absolute path of one's own file; "data_dir", the absolute path of the data
+            directory where a copy there was read, or None.
     """
 
     name: str
@@ -104,12 +131,23 @@ class Corpus:
     source: str
     how: str
     counts: dict[str, int] = field(default_factory=dict)
+    where: dict[str, str | None] = field(default_factory=dict)
+
+    @cached_property
+    def digests(self) -> dict[str, str]:
+        """The SHA-256 of each split: its words, its labels and what they are called."""
+        digests = {}
+        for name, split in {"train": self.train, "dev": self.dev, "test": self.test}.items():
+            text = "\n".join(map(" ".join, split.sentences))  # no word has a blank in it
+            labels = "none" if split.labels is None else split.labels.astype("<i4").tobytes()
+            digests[name] = digest_of(text, labels, *self.classes)
+        return digests
 
 
 def load_corpus(
     name_or_file: str,
     *,
-    data_dir: Path | None,
+    data_dir: Path | str | None,
     max_length: int | None = None,
     sentence_rule: SentenceRule | None = None,
     sizes: Sizes | None = None,
@@ -132,8 +170,7 @@ def load_corpus(
         seed: of what is drawn at random: sampling, and splits where the data have none.
         quiet: no notes.
 
-    Raises:
-        InputError: no such corpus or file, data not found, or data that cannot be used.
+    Raises InputError for an unknown corpus or file, data not found, or such as cannot be used.
     """
     if max_length is not None and max_length < 1:
         raise InputError(f"max length {max_length}: it must be at least 1 word, or not be given")
@@ -141,112 +178,135 @@ def load_corpus(
         raise InputError(f"sizes {sizes}: train, dev and test must be at least 1 sentence each")
     rng = np.random.default_rng((seed, 0xC0B9))
     facts = CORPORA.get(name_or_file) or _own_facts(name_or_file)
-    maker = Maker(sentence_rule or facts.rule, max_length)
-    if name_or_file == "lee":
-        read = Read("gensim's lee_background.cor and lee.cor", {"all": maker.lee(facts)}, ())
-    elif name_or_file in CORPORA:
-        read = _read_known(facts, maker, data_dir, sizes, rng, quiet)
+    rule = sentence_rule or facts.rule
+    maker = Maker(rule, max_length, facts.tokenised, facts.ascii)
+    where: dict[str, str | None] = {"corpus": name_or_file, "data_dir": None}
+    if name_or_file not in CORPORA:
+        path = Path(name_or_file).expanduser()
+        where["corpus"] = str(path.absolute())
+        read = _read_own(path, maker)
+    elif name_or_file == "lee":
+        source = "gensim's lee_background.cor and lee.cor"
+        read = Read(source, {"all": maker.make(_lee(maker))})
     else:
-        read = _read_own(Path(name_or_file).expanduser(), facts, maker)
+        folder = sources.resolve_data_dir(data_dir)
+        copy = folder / facts.name if folder else None
+        if copy and (parts := maker.make_folder(copy)):  # it always wins over the hub
+            sources.check_classes(class_names(copy) or facts.classes, facts, str(copy / CLASSES))
+            read = Read(str(copy), parts)
+            there = str(copy.parent.absolute())
+            where["data_dir"] = there if sources.is_unicode(there) else None
+        else:
+            maker = Maker(rule, max_length)  # the hub's texts are those that nobody made ready
+            read = _read_hub(copy, facts, maker, sizes, rng, quiet)
     counts = {what: count for what, count in maker.counts.items() if count}
     for name, part in read.parts.items():
         if not part:
             out = ", ".join(f"{count:,} {what}" for what, count in counts.items())
-            where = read.source if name == "all" else f"{read.source}, {name}"
-            raise InputError(f"{where}: no sentence in it{f' ({out})' if out else ''}")
+            place = read.source if name == "all" else f"{read.source}, {name}"
+            raise InputError(f"{place}: no sentence in it{f' ({out})' if out else ''}")
     labels, classes = label_ids(read, facts)
-    parts, how = three_parts(read, labels, None if read.sized else sizes, rng)
-    corpus = Corpus(facts.name, *parts, classes, read.source, f"{how} (seed {seed})", counts)
-    return _say(corpus, max_length, quiet)
+    splits, how = three_parts(read, labels, None if read.sized else sizes, rng)
+    if cut := sum(split.cut for split in splits):
+        counts[f"sentences cut to their first {max_length} words"] = cut
+    how = f"{how} (seed {seed})"
+    for what, count in counts.items():
+        note(f"{facts.name}: {count:,} {what}", quiet=quiet)
+    train, dev, test = splits
+    note(
+        f"{facts.name}: {len(train):,} sentences to train on, {len(dev):,} for dev, "
+        f"{len(test):,} to test, {len(classes) or 'no'} classes, from {read.source}; {how}",
+        quiet=quiet,
+    )
+    return Corpus(facts.name, train, dev, test, classes, read.source, how, counts, where)
 
 
 def _own_facts(given: str) -> CorpusFacts:
     """The facts of a user's file or folder."""
     path = Path(given).expanduser()
-    if path.is_dir() or (path.exists() and path.name.endswith(FILE_KINDS)):
+    if not sources.is_unicode(given):  # a run could not write down what it read
+        raise InputError(f"corpus {given!a}: its name is not valid Unicode; rename it")
+    is_file = path.name.endswith(FILE_KINDS)
+    if path.is_dir() or (path.exists() and is_file):
         name = path.resolve().name.split(".")[0] or path.name
-        return CorpusFacts(name=name, about="a corpus of one's own", page="")
+        classes = class_names(path) if path.is_dir() else ()
+        return CorpusFacts(name=name, about="a corpus of one's own", page="", classes=classes)
     allowed = f"{', '.join(CORPORA)}, or a file ({', '.join(FILE_KINDS)}) or folder"
-    if path.exists():
-        raise InputError(
-            f"corpus {path}: what kind of file it is does not show; allowed: {allowed}"
-        )
-    if path.name.endswith(FILE_KINDS) or len(path.parts) > 1:
-        raise InputError(f"corpus {path}: no such file or folder; allowed: {allowed}")
-    near = difflib.get_close_matches(given.lower(), CORPORA, n=1)
-    hint = f" Did you mean {near[0]!r}?" if near else ""
-    raise InputError(f"unknown corpus {given!r}; it must be one of {allowed}.{hint}")
+    if path.exists() or is_file or len(path.parts) > 1:
+        why = "what kind of file it is does not show" if path.exists() else "no such file or folder"
+        raise InputError(f"corpus {path}: {why}; allowed: {allowed}")
+    near = sources.did_you_mean(given, CORPORA)
+    raise InputError(f"unknown corpus {given!r}; it must be one of {allowed}.{near}")
 
 
-def _read_own(path: Path, facts: CorpusFacts, maker: Maker) -> Read:
+def _read_own(path: Path, maker: Maker) -> Read:
     if path.is_dir():
-        parts = local_parts(path, facts, maker)
-        if not parts:
-            looked_for = ", ".join(f"{split}.jsonl[.gz]" for split in SPLITS)
-            raise InputError(f"{path}: a corpus folder must hold {looked_for}; none is there")
-        return Read(str(path), parts, class_names(path))
-    if ".jsonl" in path.suffixes:
-        return Read(str(path), {"all": maker.make(json_texts(path), facts)}, ())
-    texts = (Text(where, line, None) for where, line in read_lines(path))
-    return Read(str(path), {"all": maker.make(texts, facts)}, ())
+        if parts := maker.make_folder(path):
+            return Read(str(path), parts)
+        looked_for = ", ".join(f"{split}.jsonl[.gz]" for split in SPLITS)
+        raise InputError(f"{path}: a corpus folder must hold {looked_for}; none is there")
+    texts = json_texts(path)
+    if ".jsonl" not in path.suffixes:
+        texts = ((where, line, None) for where, line in sources.read_lines(path))
+    return Read(str(path), {"all": maker.make(texts)})
 
 
-def _read_known(
+def _lee(maker: Maker) -> Iterator[Text]:
+    """The sentences of gensim's copy of the Lee corpus, each once; gensim is not imported."""
+    spec = importlib.util.find_spec("gensim")
+    if spec is None or not spec.submodule_search_locations:
+        raise InputError("corpus 'lee' ships inside gensim, not installed: pip install gensim")
+    folder = Path(spec.submodule_search_locations[0]) / "test" / "test_data"
+    seen: set[str] = set()
+    for path in (folder / "lee_background.cor", folder / "lee.cor"):
+        try:
+            lines = path.read_text(encoding="latin-1").splitlines()
+        except OSError as error:
+            raise InputError(
+                f"corpus 'lee': {path} cannot be read: {error.strerror}; "
+                "pip install --force-reinstall gensim"
+            ) from error
+        for number, line in enumerate(lines, start=1):
+            for sentence in split_sentences(line):
+                if sentence in seen:
+                    maker.counts["sentences left out that were there before"] += 1
+                    continue
+                seen.add(sentence)
+                yield f"{path}, line {number}", sentence, None
+
+
+def _read_hub(
+    copy: Path | None,
     facts: CorpusFacts,
     maker: Maker,
-    data_dir: Path | None,
     sizes: Sizes | None,
     rng: np.random.Generator,
     quiet: bool,
 ) -> Read:
-    """A local copy that is present always wins over the hub."""
-    folder = resolve_data_dir(data_dir)
-    local = folder / facts.name if folder else None
-    if local is not None and (parts := local_parts(local, facts, maker)):
-        names = class_names(local)
-        if names and names != facts.classes:
-            raise InputError(
-                f"{local / 'classes.json'}: its classes are {', '.join(names)}; "
-                f"corpus {facts.name!r} expects {', '.join(facts.classes)}, in this order"
-            )
-        return Read(str(local), parts, facts.classes)
-    if facts.hub is None or facts.sizes is None:
-        raise InputError(_how_to_get(facts, local, ""))
-    with asking_hub(facts.hub, lambda state: _how_to_get(facts, local, state), quiet=quiet):
-        parts = hub_parts(facts, facts.hub, sizes or facts.sizes, maker, rng)
-    hub = replace(facts.hub, split="train and test")
-    return Read(f"the Hugging Face hub ({hub})", parts, facts.classes, sized=True)
-
-
-def _say(corpus: Corpus, max_length: int | None, quiet: bool) -> Corpus:
-    """Says what was read and what was left out; the corpus with the cut sentences counted."""
-    counts = dict(corpus.counts)
-    if cut := sum(split.cut for split in (corpus.train, corpus.dev, corpus.test)):
-        counts[f"sentences cut to their first {max_length} words"] = cut
-    for what, count in counts.items():
-        console.note(f"{corpus.name}: {count:,} {what}", quiet=quiet)
-    console.note(
-        f"{corpus.name}: {len(corpus.train):,} sentences to train on, {len(corpus.dev):,} for dev, "
-        f"{len(corpus.test):,} to test, {len(corpus.classes) or 'no'} classes, from "
-        f"{corpus.source}; {corpus.how}",
-        quiet=quiet,
-    )
-    return replace(corpus, counts=counts)
-
-
-def _how_to_get(facts: CorpusFacts, folder: Path | None, hub_state: str) -> str:
-    """The message for a corpus that is nowhere."""
-    looked_for = f"no folder: no data directory given (--data-dir, or {DATA_VARIABLE})"
-    if folder:
-        looked_for = f"{folder}/{{{','.join(SPLITS)}}}.jsonl[.gz]"
-    get = ""
-    if facts.hub:
-        both = "\n    ".join(replace(facts.hub, split=split).command for split in ("train", "test"))
-        get = f"while online, run\n    {both}\n  or "
-    names = ", ".join(f"{i} {name}" for i, name in enumerate(facts.classes))
-    return (
-        f"corpus {facts.name!r}: its data were not found\n  looked for: {looked_for}{hub_state}\n"
-        f"  to get them: {get}write {folder or f'DATA-DIR/{facts.name}'}/train.jsonl, and likewise "
-        f'validation and test, one JSON object a line:\n    {{"text": "…", "label": 0}}\n'
-        f"    labels: {names}\n  about the data and their licence: {facts.page}"
-    )
+    """Draws train and dev from the hub's training split, test from its test split."""
+    hub, sizes = facts.hub, sizes or facts.sizes
+    hubs = [replace(hub, split=split) for split in ("train", "test")] if hub else []
+    looked_for = f"no folder: {sources.NO_DATA_DIR}"
+    if copy:
+        looked_for = f"{copy}/{{{','.join(SPLITS)}}}.jsonl[.gz]"
+    file = f"{copy or f'DATA-DIR/{facts.name}'}/train.jsonl"
+    write, line = f"write {file}, and likewise validation and test", '{"text": "…", "label": 0}'
+    nowhere = partial(sources.not_found, facts, looked_for, hubs, write, line, "")
+    if hub is None or sizes is None:
+        raise InputError(nowhere(""))
+    parts = {}
+    drawn = ({"train": sizes[0], "validation": sizes[1]}, {"test": sizes[2]})
+    fields = (facts.text_field, facts.label_field)
+    for place, wanted in zip(hubs, drawn, strict=True):
+        data: Any = sources.hub_table(facts, place, fields, nowhere, quiet=quiet)
+        order = even_order(np.asarray(data[facts.label_field][:]), rng)
+        samples = draw(order, wanted.values(), str(place))
+        for part, rows in zip(wanted, samples, strict=True):
+            texts: list[Text] = []
+            for i, row in zip(rows + 1, data.select(rows).to_list(), strict=True):
+                where = f"{place}, row {i}"
+                text = sources.text_field(row, facts.text_field, where)
+                texts.append((where, text, row[facts.label_field]))
+            parts[part] = maker.make(texts)
+    whole = replace(hub, split="train and test")
+    return Read(f"the Hugging Face hub ({whole})", parts, sized=True)

@@ -1,50 +1,54 @@
-"""Labels of one's own vectors, from a file in whatever format they are at hand."""
+"""Labels of one's own vectors, from a file in whatever format they are at hand: always text."""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Sequence
+import re
+from collections import Counter
+from collections.abc import Callable, Iterable, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
 
+from jaxiso.cli.console import InputError
 from jaxiso.data.sources import read_json_lines, read_lines, shorten
-from jaxiso.data.tables import ARRAYS, COLUMNS, Table, open_table, true_suffix
-from jaxiso.errors import InputError
-
-# Names that columns, arrays and fields are looked for under, best first.
-LABEL_NAMES = ("label", "labels", "y", "class", "target")
-WORD_NAMES = ("word", "words", "token")
+from jaxiso.data.tables import (
+    ARRAYS,
+    COLUMNS,
+    LABEL_NAMES,
+    WORD_NAMES,
+    Table,
+    open_table,
+    true_suffix,
+)
 
 Label = tuple[str, ...]
 """A set of labels, sorted; one in most cases. As in the paper, every set is a cluster."""
 
 
-class LabelFile(NamedTuple):
-    """What a file of labels holds.
+class LabelColumn(NamedTuple):
+    """Labels as a file holds them, row by row.
 
     Attributes:
-        path: the file.
         labels: a label a row, or None where it has none.
+        classes: what a row can have, where it can have several or none of them; else None.
+        path: the file.
         words: the word of each row, where rows are named by words; else None.
     """
 
-    path: Path
     labels: list[Label | None]
+    classes: tuple[str, ...] | None
+    path: Path
     words: list[str] | None = None
 
     def by_word(self) -> dict[str, Label | None]:
-        """The label of each word.
-
-        Raises:
-            InputError: a word is there twice, or there are no words.
-        """
-        assert self.words is not None
-        found = dict(zip(self.words, self.labels, strict=True))
-        if len(found) < len(self.words):
-            seen: set[str] = set()
-            word = next(word for word in self.words if word in seen or seen.add(word))
+        """The label of each word; InputError if one is there twice."""
+        words = self.words or []
+        found = dict(zip(words, self.labels, strict=True))
+        if len(found) < len(words):
+            word = next(word for word, count in Counter(words).items() if count > 1)
             raise InputError(
                 f"{self.path}: the word {word!r} is there twice; give it all its labels at once, "
                 'in a line of JSON: {"word": "…", "labels": ["…", "…"]}'
@@ -57,31 +61,50 @@ class Labels(NamedTuple):
 
     Attributes:
         codes: (n,) int32, from 0 to k - 1; each occurs.
-        names: the k labels.
+        names: of the k labels; of a set, its members joined by " + ".
+        sets: of the k labels, the classes in each.
+        classes: all classes; some may not occur where an item can have several.
+        multilabel: whether an item can have several.
     """
 
     codes: np.ndarray
     names: tuple[str, ...]
+    sets: tuple[Label, ...]
+    classes: tuple[str, ...]
+    multilabel: bool
+
+    def targets(self) -> np.ndarray:
+        """(n,) int32 numbers of classes, or (n, classes) float32 of 0 and 1 where multi-label."""
+        if not self.multilabel:
+            return self.codes
+        rows = np.zeros((len(self.sets), len(self.classes)), np.float32)
+        column = {name: i for i, name in enumerate(self.classes)}
+        for row, label in zip(rows, self.sets, strict=True):
+            row[[column[name] for name in label]] = 1
+        return rows[self.codes]
 
 
-def number_labels(labels: Sequence[Label]) -> Labels:
-    """Numbers labels in order: by value where all are whole numbers, else as strings."""
-    distinct = sorted(set(labels), key=_order(set(labels)))
-    code = {label: i for i, label in enumerate(distinct)}
+def number_labels(labels: Sequence[Label], classes: tuple[str, ...] | None = None) -> Labels:
+    """Numbers labels, one an item: by value where all are whole numbers, else as strings.
+
+    The `classes` are all that there are, where an item can have several.
+    """
+    distinct = set(labels)
+    ordered = tuple(sorted(distinct, key=_order(name for label in distinct for name in label)))
+    code = {label: i for i, label in enumerate(ordered)}
     codes = np.array([code[label] for label in labels], dtype=np.int32)
-    return Labels(codes, tuple(" + ".join(label) or "(none)" for label in distinct))
+    names = tuple(" + ".join(label) or "(none)" for label in ordered)
+    return Labels(codes, names, ordered, classes or names, classes is not None)
 
 
-def _order(labels: Iterable[Label]):
-    def whole(text: str) -> bool:
-        return text.removeprefix("-").isdecimal()
-
-    if all(whole(text) for label in labels for text in label):
-        return lambda label: tuple(map(int, label))
+def _order(names: Iterable[str]) -> Callable[[Label], Any]:
+    """A key to sort labels by; 01 and 1 are two labels of one value."""
+    if all(re.fullmatch(r"-?[0-9]{1,1000}", name) for name in names):
+        return lambda label: (tuple(map(int, label)), label)
     return lambda label: label
 
 
-def read_labels(path: Path, column: str | None = None) -> LabelFile:
+def read_labels(path: Path, column: str | None = None) -> LabelColumn:
     """Reads labels from a file.
 
     - .npy: (n,) whole numbers or strings, or (n, classes) of 0 and 1; .npz and .safetensors: such
@@ -90,15 +113,10 @@ def read_labels(path: Path, column: str | None = None) -> LabelFile:
     - .jsonl: a field, with one label or a list of them; and the field `word`, if there is one.
     - any other: a label a line, or a word, a tab and its label. An empty line is no label.
 
-    All but .npy, .npz, .safetensors and .parquet may be compressed, .gz.
+    All but .npy, .npz, .safetensors and .parquet may be compressed, .gz. Without the name of a
+    `column`, array or field, it is one of `LABEL_NAMES`, or the only one that there is.
 
-    Args:
-        path: the file.
-        column: name of the column, array or field. By default one of `LABEL_NAMES`, or the only
-            one that there is.
-
-    Raises:
-        InputError: it cannot be read, or it is not clear where the labels are.
+    Raises InputError if the file cannot be read, or it is not clear where the labels are.
     """
     if not path.is_file():
         raise InputError(f"--labels {path}: no such file")
@@ -112,68 +130,59 @@ def read_labels(path: Path, column: str | None = None) -> LabelFile:
             f"--label-column {column}: {path} has no columns; those are in files called "
             f"{', '.join((*ARRAYS[1:], *COLUMNS, '.jsonl'))}"
         )
-    return _of_lines(path)
+    lines = [line.rstrip("\r\n") for _, line in read_lines(path)]
+    cells = [line.split("\t") for line in lines if line.strip()]
+    words = None
+    if cells and all(len(pair) == 2 for pair in cells):
+        words, lines = [word for word, _ in cells], [label for _, label in cells]
+    labels = [(line.strip(),) if line.strip() else None for line in lines]
+    return LabelColumn(labels, None, path, words)
 
 
-def _of_json_lines(path: Path, column: str | None) -> LabelFile:
-    labels, words, name, has_words = [], [], column, False
-    for where, row in read_json_lines(path):
-        if not labels:
-            name = pick(list(row), column, path)
-            has_words = WORD_NAMES[0] in row
-        assert name is not None
-        labels.append(as_label(row.get(name), where))
-        word = row.get(WORD_NAMES[0])
-        if has_words and not isinstance(word, str):
-            raise InputError(f"{where}: field 'word' is {shorten(word)}; it must be a string")
-        words.append(word)
-    return LabelFile(path, labels, words if has_words else None)
+def _of_json_lines(path: Path, column: str | None) -> LabelColumn:
+    rows = list(read_json_lines(path))
+    name, word = pick(list(rows[0][1]), column, path), WORD_NAMES[0]
+    values, classes = _as_labels([row.get(name) for _, row in rows], None, lambda i: rows[i][0])
+    if word not in rows[0][1]:
+        return LabelColumn(values, classes, path)
+    words: list[Any] = [row.get(word) for _, row in rows]
+    for (where, _), found in zip(rows, words, strict=True):
+        if not isinstance(found, str):
+            raise InputError(f"{where}: field 'word' is {shorten(found)}; it must be a string")
+    return LabelColumn(values, classes, path, words)
 
 
-def _of_table(path: Path, column: str | None) -> LabelFile:
-    known = {*LABEL_NAMES, *WORD_NAMES}
-
-    def is_heading(cells: list[str]) -> bool:
-        return column in cells or any(cell.lower() in known for cell in cells)
-
-    table = open_table(path, is_heading)
-    names = list(table.names)
-    words = next((name for name in names if name.lower() in WORD_NAMES), None)
-    if words is None and column is None and names == ["column 1", "column 2"]:
+def _of_table(path: Path, column: str | None) -> LabelColumn:
+    table = open_table(path, of_labels=True, column=column)
+    words = word_column(table)
+    if words is None and column is None and table.names == ("column 1", "column 2"):
         words = "column 1"  # two columns without names: words and labels
-    name = pick([name for name in names if name != words], column, path)
+    name = pick([name for name in table.names if name != words], column, path)
     labels = column_labels(table, name)
-    return LabelFile(path, labels, None if words is None else column_words(table, words))
+    return labels if words is None else labels._replace(words=column_words(table, words))
 
 
-def column_labels(table: Table, name: str) -> list[Label | None]:
-    """A column or array as labels.
-
-    Raises:
-        InputError: a value cannot be one.
-    """
-    values = table.values(name)
-    return [as_label(value, lambda i=i: table.where(name, i)) for i, value in enumerate(values)]
+def word_column(table: Table, but: str | None = None) -> str | None:
+    """The column or array that names rows by words, if there is one beside `but`."""
+    return next((n for n in table.names if n.lower() in WORD_NAMES and n != but), None)
 
 
 def column_words(table: Table, name: str) -> list[str]:
-    """A column or array as words."""
-    return ["" if value is None else str(value) for value in table.values(name)]
+    """A column or array as words; InputError if a value cannot be one."""
+    return ["" if label is None else " ".join(label) for label in column_labels(table, name).labels]
 
 
-def _of_lines(path: Path) -> LabelFile:
-    lines = [line.rstrip("\r\n") for _, line in read_lines(path)]
-    cells = [line.split("\t") for line in lines if line.strip()]
-    if cells and all(len(pair) == 2 for pair in cells):
-        return LabelFile(path, [as_label(label, path) for _, label in cells], [w for w, _ in cells])
-    return LabelFile(path, [as_label(line.strip(), path) for line in lines])
+def column_labels(table: Table, name: str) -> LabelColumn:
+    """A column or array as labels; InputError if a value cannot be one."""
+    values, width = table.values(name)
+    classes = None if width is None else tuple(map(str, range(width)))
+    return LabelColumn(*_as_labels(values, classes, partial(table.where, name)), table.path)
 
 
-def pick(names: list[str], wanted: str | None, path: Path) -> str:
+def pick(names: Sequence[str], wanted: str | None, path: Path) -> str:
     """Which of a file's columns, arrays or fields holds the labels.
 
-    Raises:
-        InputError: `wanted` is none of them, or it is not clear which.
+    Raises InputError if `wanted` is none of them, or it is not clear which.
     """
     found = ", ".join(map(repr, names)) or "nothing"
     if wanted is not None:
@@ -181,25 +190,30 @@ def pick(names: list[str], wanted: str | None, path: Path) -> str:
             return wanted
         raise InputError(f"--label-column {wanted}: {path} has no such column; it has {found}")
     by_name = {name.lower(): name for name in reversed(names)}
-    for name in LABEL_NAMES:
-        if name in by_name:
-            return by_name[name]
-    if len(names) == 1:
-        return names[0]
+    known = [by_name[name] for name in LABEL_NAMES if name in by_name]
+    if known or len(names) == 1:
+        return [*known, *names][0]
     raise InputError(
         f"{path}: which column holds the labels? Name it by --label-column; it has {found}"
     )
 
 
-def as_label(value: Any, where: Any) -> Label | None:
+def _as_labels(
+    values: Sequence[Any], classes: tuple[str, ...] | None, where: Callable[[int], str]
+) -> tuple[list[Label | None], tuple[str, ...] | None]:
+    """A file's values as labels; and all classes, if not known, where an item can have several."""
+    labels = [as_label(value, partial(where, i)) for i, value in enumerate(values)]
+    if classes is None and any(isinstance(value, (list, tuple)) for value in values):
+        names = {name for label in labels for name in label or ()}
+        key = _order(names)
+        classes = tuple(sorted(names, key=lambda name: key((name,))))
+    return labels, classes
+
+
+def as_label(value: Any, where: Callable[[], str]) -> Label | None:
     """A value from a file as a label; None if it is none: null, NaN or empty.
 
-    Args:
-        value: a string, whole number or bool, or a list of them.
-        where: its place for messages, or a function that tells it.
-
-    Raises:
-        InputError: it is something else.
+    Raises InputError, which tells `where`, if it is no string, whole number, bool or list of them.
     """
     if value is None or value == "" or (isinstance(value, float) and math.isnan(value)):
         return None
@@ -208,16 +222,27 @@ def as_label(value: Any, where: Any) -> Label | None:
     return (_name(value, where),)
 
 
-def _name(value: Any, where: Any) -> str:
-    if isinstance(value, bytes):
-        return value.decode("utf-8", "replace")
+def _name(value: Any, where: Callable[[], str]) -> str:
+    if isinstance(value, (str, bytes)):
+        try:
+            text = value.decode() if isinstance(value, bytes) else value
+            text.encode()
+        except UnicodeError as error:
+            raise InputError(
+                f"{where()}: the label {value!a} is no text in UTF-8: {error}"
+            ) from None
+        return text
     if isinstance(value, float):
-        if value.is_integer():
+        if value.is_integer() and abs(value) <= 2**53:
             return str(int(value))
+        if value.is_integer():
+            raise InputError(
+                f"{where()}: {value!r} is no label; beyond 2**53 several whole numbers are one "
+                "float: save labels as whole numbers or strings"
+            )
     elif not isinstance(value, (dict, list, tuple)) and value is not None:
         return str(value)
-    place = where() if callable(where) else where
     raise InputError(
-        f"{place}: {shorten(value)} is no label; labels must be whole numbers or strings, or "
+        f"{where()}: {shorten(value)} is no label; labels must be whole numbers or strings, or "
         "lists of them where one can have several"
     )

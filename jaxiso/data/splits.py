@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass, replace
-from typing import Any, NamedTuple, cast
+from dataclasses import dataclass
+from typing import Any, NamedTuple
 
 import numpy as np
 
-from jaxiso.data.sentences import SPLITS, CorpusFacts, Maker, Sentence, Sizes, Text, string_field
-from jaxiso.data.sources import hub_table, shorten
-from jaxiso.data.tasks import Hub
-from jaxiso.errors import InputError
+from jaxiso.cli.console import InputError
+from jaxiso.data.sentences import SPLITS, Sentence
+from jaxiso.data.sources import Facts, class_id, kind
 
+Sizes = tuple[int, int, int]
 FEWEST = 10
 
 
@@ -40,41 +40,15 @@ class Read(NamedTuple):
     Attributes:
         source: where from, for people.
         parts: the sentences of each split that there is; one part, "all", where there are none.
-        classes: label names, in label order, as far as they are known beforehand.
         sized: the parts were drawn to size already.
     """
 
     source: str
     parts: dict[str, list[Sentence]]
-    classes: tuple[str, ...]
     sized: bool = False
 
 
-def hub_parts(
-    facts: CorpusFacts, hub: Hub, sizes: Sizes, maker: Maker, rng: np.random.Generator
-) -> dict[str, list[Sentence]]:
-    """Draws train and dev from the hub's training split, test from its test split."""
-    parts: dict[str, list[Sentence]] = {}
-    for split, wanted in (
-        ("train", {"train": sizes[0], "validation": sizes[1]}),
-        ("test", {"test": sizes[2]}),
-    ):
-        place = replace(hub, split=split)
-        fields = (facts.text_field, facts.label_field)
-        data = hub_table(place, fields, facts.label_field, facts.classes, f"corpus {facts.name!r}")
-        labels = np.asarray(cast("Any", data)[facts.label_field][:])
-        drawn = _draw(_even_order(labels, rng), wanted.values(), str(place))
-        for part, rows in zip(wanted, drawn, strict=True):
-            table = cast("list[dict[str, Any]]", data.select(rows).to_list())
-            texts = []
-            for i, row in zip(rows + 1, table, strict=True):
-                text = string_field(row, facts.text_field, f"{place}, row {i}")
-                texts.append(Text(f"{place}, row {i}", text, row[facts.label_field]))
-            parts[part] = maker.make(texts, facts, local=False)
-    return parts
-
-
-def _even_order(labels: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+def even_order(labels: np.ndarray, rng: np.random.Generator) -> np.ndarray:
     """Rows in random order, of every class one in turn, as long as it has some."""
     order = rng.permutation(len(labels))
     turn = np.empty(len(labels), dtype=np.int64)
@@ -84,8 +58,11 @@ def _even_order(labels: np.ndarray, rng: np.random.Generator) -> np.ndarray:
     return order[np.argsort(turn, kind="stable")]
 
 
-def _draw(order: np.ndarray, sizes: Iterable[int], source: str) -> list[np.ndarray]:
-    """The first rows of `order`, then the next, …; each sample in the corpus's own order."""
+def draw(order: np.ndarray, sizes: Iterable[int], source: str) -> list[np.ndarray]:
+    """The first rows of `order`, then the next, …; each sample in the corpus's own order.
+
+    Raises InputError if there are not as many.
+    """
     sizes = list(sizes)
     if sum(sizes) > len(order):
         wanted = " + ".join(f"{size:,}" for size in sizes)
@@ -96,63 +73,59 @@ def _draw(order: np.ndarray, sizes: Iterable[int], source: str) -> list[np.ndarr
     return [np.sort(order[end - size : end]) for end, size in zip(ends, sizes, strict=True)]
 
 
-def label_ids(
-    read: Read, facts: CorpusFacts
-) -> tuple[dict[str, np.ndarray] | None, tuple[str, ...]]:
-    """The class ids of every part, or None if there are no labels; and the names of the classes."""
+def label_ids(read: Read, facts: Facts) -> tuple[dict[str, np.ndarray] | None, tuple[str, ...]]:
+    """The class ids of every part, or None if there are no labels; and the names of the classes.
+
+    The classes of `facts` may occur; where it has none, those that occur are the classes.
+
+    Raises InputError for labels on some rows only, of two kinds, or unknown ones.
+    """
     sentences = [sentence for part in read.parts.values() for sentence in part]
     labelled = [sentence for sentence in sentences if sentence.label is not None]
+    without = [sentence for sentence in sentences if sentence.label is None]
     if not labelled:
         return None, ()
-    if len(labelled) < len(sentences):
-        without = next(sentence for sentence in sentences if sentence.label is None)
+    if without:
         raise InputError(
-            f"{without.where}: no label; {len(sentences) - len(labelled):,} of "
+            f"{without[0].where}: no label; {len(without):,} of "
             f"{len(sentences):,} sentences have none, but others have, such as "
             f"{labelled[0].where}; give a 'label' on every row, or on none"
         )
-    for sentence in labelled:
-        _check_label(sentence, labelled[0], read.classes, facts)
-    found = {cast("Any", sentence.label) for sentence in labelled}
-    names = read.classes or sorted(found)
-    ids: dict[Any, int] = {name: i for i, name in enumerate(names)}
-    if read.classes:
-        ids |= {i: i for i in range(len(names))}
-    labels = {
-        name: np.array([ids[sentence.label] for sentence in part], dtype=np.int32)
-        for name, part in read.parts.items()
-    }
+    if not facts.classes:
+        _check_kinds(labelled)
+    names: list[Any] = list(facts.classes) or sorted({s.label for s in labelled})  # pyright: ignore
+    known: dict[Any, int] = {name: i for i, name in enumerate(names)}
+    labels = {}
+    for name, part in read.parts.items():
+        ids = [
+            class_id(label, "label", where, facts) if facts.classes else known[label]
+            for where, _, label, _ in part
+        ]
+        labels[name] = np.array(ids, dtype=np.int32)
     return labels, tuple(map(str, names))
 
 
-def _check_label(
-    sentence: Sentence, first: Sentence, classes: tuple[str, ...], facts: CorpusFacts
-) -> None:
-    where, _, label, _ = sentence
-    if type(label) not in (int, str):  # a bool is no class
-        raise InputError(
-            f"{where}: label {shorten(label)} ({type(label).__name__}); it must be a whole number "
-            "or a string"
-        )
-    if not classes and type(label) is not type(first.label):
-        raise InputError(
-            f"{where}: label {label!r} is of another kind than {first.label!r} at {first.where}; "
-            "labels must be whole numbers or strings throughout"
-        )
-    if classes and label not in classes and label not in range(len(classes)):
-        raise InputError(
-            f"{where}: {label!r} is not a label of corpus {facts.name!r}; allowed: whole numbers "
-            f"0 to {len(classes) - 1}, or their names {', '.join(classes)}"
-        )
+def _check_kinds(labelled: list[Sentence]) -> None:
+    first = labelled[0]
+    for where, _, label, _ in labelled:
+        if type(label) not in (int, str):  # a bool is no class
+            raise InputError(f"{where}: label {kind(label)}; it must be a whole number or a string")
+        if type(label) is not type(first.label):
+            raise InputError(
+                f"{where}: label {label!r} is of another kind than {first.label!r} at "
+                f"{first.where}; labels must be whole numbers or strings throughout"
+            )
 
 
 def three_parts(
-    read: Read,
-    labels: dict[str, np.ndarray] | None,
-    sizes: Sizes | None,
-    rng: np.random.Generator,
-) -> tuple[tuple[Split, Split, Split], str]:
-    """Makes the splits that are missing, and draws `sizes` sentences if there are more."""
+    read: Read, labels: dict[str, np.ndarray] | None, sizes: Sizes | None, rng: np.random.Generator
+) -> tuple[list[Split], str]:
+    """Makes the splits that are missing, and draws `sizes` sentences if there are more.
+
+    Returns train, dev and test; and how they came about, for people.
+
+    Raises InputError if there are too few sentences.
+    """
     found: dict[str, Split] = {}
     pools, how = _pools(list(read.parts), sizes is not None)
     for names, wanted in pools:
@@ -166,9 +139,8 @@ def three_parts(
         counts = [total - others * (total // 10), *[total // 10] * others]
         if sizes is not None:
             counts = [sizes[SPLITS.index(split)] for split in wanted]
-        for split, rows in zip(
-            wanted, _draw(rng.permutation(total), counts, read.source), strict=True
-        ):
+        drawn = draw(rng.permutation(total), counts, read.source)
+        for split, rows in zip(wanted, drawn, strict=True):
             chosen = [sentences[row] for row in rows]
             found[split] = Split(
                 [sentence.words for sentence in chosen],
@@ -177,8 +149,7 @@ def three_parts(
             )
     if read.sized:
         how = "train and dev drawn from its training split, test from its test split, classes even"
-    train, validation, test = (found[split] for split in SPLITS)
-    return (train, validation, test), how
+    return [found[split] for split in SPLITS], how
 
 
 def _pools(there: list[str], drawn: bool) -> tuple[list[tuple[list[str], list[str]]], str]:

@@ -1,47 +1,166 @@
-"""Items that are vectors already: a file of one's own, and scikit-learn's digits."""
+"""Vectors of one's own with their labels, from a file in whatever format they are at hand."""
 
 from __future__ import annotations
 
-import zipfile
-import zlib
+from collections.abc import Callable, Sequence
+from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
+from numpy.typing import DTypeLike
 
-from jaxiso.data.items import Items, cluster_ids, require_two_labels
-from jaxiso.data.tasks import TASKS
-from jaxiso.errors import InputError
+from jaxiso.cli.console import InputError, note
+from jaxiso.data.arrays import ArrayFile
+from jaxiso.data.labels import (
+    Label,
+    LabelColumn,
+    Labels,
+    column_labels,
+    column_words,
+    number_labels,
+    pick,
+    read_labels,
+    word_column,
+)
+from jaxiso.data.tables import (
+    ARRAYS,
+    COLUMNS,
+    LABEL_NAMES,
+    ColumnFile,
+    Table,
+    is_number,
+    open_table,
+    true_suffix,
+)
+from jaxiso.data.tasks import TASKS, Items, labelled
+from jaxiso.data.word2vec import read_word2vec
 
-_WANTED = "np.savez(FILE, X=X, y=y) with X (n, d) floats and y (n,) labels"
+# Names that vectors are looked for under in files of several arrays, best first.
+VECTOR_NAMES = ("X", "embeddings", "embedding", "vectors", "vector")
+# Columns of numbers that are no dimensions.
+NO_DIMENSIONS = ("label", "labels", "class", "target", "id")
+BLOCK = 65_536  # rows looked at at once
+
+FORMATS = f"{', '.join((*ARRAYS, *COLUMNS))}, word2vec or GloVe (.bin, .txt, .vec; also .gz)"
 
 
-def load_vectors_file(path: Path) -> tuple[np.ndarray, Items]:
-    """Reads labelled vectors from a .npz file.
+class LabelledVectors(NamedTuple):
+    """Vectors to measure or to train.
+
+    Attributes:
+        vectors: (n, d) numbers of any type, all finite; n and d at least 2.
+        labels: of each vector; None where none are given.
+        left_out: number of vectors left out, by reason.
+    """
+
+    path: Path
+    vectors: np.ndarray
+    labels: Labels | None
+    left_out: dict[str, int]
+
+
+class _Rows(NamedTuple):
+    """All vectors of a file, before labels choose among them."""
+
+    vectors: np.ndarray
+    words: Callable[[], list[str] | None]
+    labels: LabelColumn | None
+    where: Callable[[int], str]
+
+
+def _is_table(path: Path) -> bool:
+    return true_suffix(path) in (*ARRAYS, *COLUMNS)
+
+
+def read_vectors(
+    path: Path,
+    labels: str | None = None,
+    *,
+    label_column: str | None = None,
+    array: str | None = None,
+    dtype: DTypeLike | None = None,
+    quiet: bool = False,
+) -> LabelledVectors:
+    """Reads vectors, and gives each its label; those without one are left out, and counted.
 
     Args:
-        path: a file with the arrays `X`, (n, d) numbers, and `y`: (n,) whole numbers or strings,
-            or (n, classes) of 0 and 1 when multi-label.
+        path: a file of the `FORMATS`.
+        labels: a column or array of that file, or a file of labels, see `read_labels`. Files go by
+            words where both have words, else row by row.
+        label_column: the column of a file of labels.
+        array: the array, or column of lists, that holds the vectors.
+        dtype: of the vectors; by default the file's, float64 for columns of numbers.
+        quiet: no notes.
+
+    Raises InputError if the file, or its labels, cannot be used; or a number does not fit `dtype`.
+    """
+    if not path.is_file():
+        what = "a folder" if path.is_dir() else "no such file"
+        raise InputError(f"{path}: {what}; vectors are read from files: {FORMATS}")
+    if _is_table(path):
+        table = open_table(path, column=labels)
+        rows = _of_table(table, _own_column(table, labels, label_column), array, quiet)
+        if labels is None and (own := _named_labels(table)):
+            note(f"{path}: to use its labels, add --labels {own}", quiet=quiet)
+    else:
+        rows = _of_words(path, array)
+    rows = rows._replace(vectors=_checked(path, rows, dtype))
+    if labels is None:
+        return LabelledVectors(path, rows.vectors, None, {})
+    column = rows.labels or read_labels(Path(labels), label_column)
+    aligned = _align(path, rows, column, quiet)
+    found = [label for label in aligned if label is not None]
+    left_out = len(aligned) - len(found)
+    if len(found) < 2:
+        raise InputError(
+            f"{path}: {len(found)} of its {len(aligned):,} vectors has a label; at least two must"
+        )
+    vectors, dropped = rows.vectors, {}
+    if left_out:
+        vectors = vectors[[label is not None for label in aligned]]
+        dropped = {"no label": left_out}
+        note(f"{path}: {left_out:,} of {len(aligned):,} vectors left out: no label", quiet=quiet)
+    return LabelledVectors(path, vectors, number_labels(found, column.classes), dropped)
+
+
+def load_vectors_file(
+    path: Path,
+    labels: str | None = None,
+    *,
+    label_column: str | None = None,
+    array: str | None = None,
+    quiet: bool = False,
+) -> tuple[np.ndarray, Items]:
+    """Reads labelled vectors to train; the arguments are those of `read_vectors`.
+
+    Without `labels`, they are the file's own, called by one of `LABEL_NAMES`, such as in one saved
+    by np.savez(FILE, X=X, y=y).
 
     Returns:
-        X as (n, d) float32, and the items; item i reads row i.
+        Vectors (n, d) float32, and the items; item i reads row i.
 
-    Raises:
-        InputError: the file cannot be used; says why.
+    Raises InputError as `read_vectors`; or if there are no labels, all of them or all vectors are
+    the same.
     """
-    arrays = _read_npz(path)
-    vectors = _check_vectors(arrays["X"], path)
-    y = arrays["y"]
-    if len(y.shape) not in (1, 2):
-        raise InputError(
-            f"{path}: y has shape {y.shape}; it must be (n,) labels or (n, classes) of 0 and 1"
-        )
-    if len(y) != len(vectors):
-        raise InputError(
-            f"{path}: X has {len(vectors):,} rows and y has {len(y):,}; they must be as many"
-        )
-    targets, classes = _class_targets(y, path) if y.ndim == 1 else _multi_targets(y, path)
-    return vectors, _items(path.stem, targets, classes, str(path))
+    if labels is None and path.is_file():
+        labels = _named_labels(open_table(path)) if _is_table(path) else None
+        if labels is None:
+            raise InputError(
+                f"{path}: it has no labels of its own, in a column or array called one of "
+                f"{', '.join(LABEL_NAMES)}; give them by --labels, a column, array or file, or "
+                "save both by np.savez(FILE, X=X, y=y) with X (n, d) floats and y (n,) labels"
+            )
+    found = read_vectors(
+        path, labels, label_column=label_column, array=array, dtype=np.float32, quiet=quiet
+    )
+    vectors, numbered = np.array(found.vectors, order="C"), found.labels  # no longer mapped
+    assert numbered is not None
+    if (vectors == vectors[:1]).all():
+        raise InputError(f"{path}: all vectors are the same; there is nothing to measure")
+    name = Path(path.stem).stem if path.suffix.lower() == ".gz" else path.stem
+    targets, classes = numbered.targets(), numbered.classes
+    return vectors, labelled(name, targets, classes, str(path), found.left_out)
 
 
 def load_digits_task() -> tuple[np.ndarray, Items]:
@@ -56,100 +175,172 @@ def load_digits_task() -> tuple[np.ndarray, Items]:
     from sklearn.datasets import load_digits
 
     digits: Any = load_digits()
-    targets = digits.target.astype(np.int32)
-    items = _items("digits", targets, TASKS["digits"].classes, "scikit-learn's load_digits")
+    targets, classes = digits.target.astype(np.int32), TASKS["digits"].classes
+    items = labelled("digits", targets, classes, "scikit-learn's load_digits", {})
     lengths = np.linalg.norm(digits.data, axis=1, keepdims=True)
     return (digits.data / lengths).astype(np.float32), items
 
 
-def _items(name: str, targets: np.ndarray, classes: tuple[str, ...], source: str) -> Items:
-    index = np.arange(len(targets), dtype=np.int32)[:, None]
-    items = Items(name, [], index, targets, cluster_ids(targets), classes, source)
-    return require_two_labels(items)
-
-
-def _read_npz(path: Path) -> dict[str, np.ndarray]:
-    """The arrays X and y; never unpickles, since a pickle can run any code."""
-    try:
-        with path.open("rb") as file:  # closed here: np.load forgets to where it fails
-            archive = np.load(file, allow_pickle=False)
-            if not isinstance(archive, np.lib.npyio.NpzFile):
-                raise InputError(f"{path}: holds one array and no labels; save both by {_WANTED}")
-            with archive:
-                return {name: _member(archive, name, path) for name in ("X", "y")}
-    except FileNotFoundError:
-        raise InputError(f"{path}: no such file; it must be a .npz from {_WANTED}") from None
-    except (ValueError, EOFError, zipfile.BadZipFile) as error:
-        raise InputError(f"{path}: not a .npz file; save one by {_WANTED}") from error
-    except OSError as error:
-        raise InputError(f"{path}: cannot be read: {error.strerror or error}") from error
-
-
-def _member(archive: Any, name: str, path: Path) -> np.ndarray:
-    if name not in archive.files:
-        found = ", ".join(archive.files) or "none"
-        raise InputError(f"{path}: no array {name!r}; found {found}; save both by {_WANTED}")
-    try:
-        found = archive[name]
-        if not isinstance(found, np.ndarray):  # a member that is no .npy comes back as bytes
-            raise ValueError("it is not in the .npy format")
-        return found
-    except ValueError as error:
-        if "allow_pickle" not in str(error):
-            raise InputError(f"{path}: array {name!r} is damaged: {error}") from error
-        advice = (
-            "save y as a str array: y=np.array(labels, dtype=str)"
-            if name == "y"
-            else "save X as a float array: X=np.array(vectors, dtype=np.float32)"
-        )
+def _own_column(table: Table, labels: str | None, label_column: str | None) -> str | None:
+    """The column or array of the vectors' own file that holds the labels, if one does."""
+    if labels is None:
+        return None
+    if labels in table.names and true_suffix(table.path) != ".npy":
+        if label_column is not None:
+            raise InputError(
+                f"--label-column {label_column}: --labels {labels} is a column of {table.path} "
+                "already; give one of the two"
+            )
+        return labels
+    if not Path(labels).is_file():
         raise InputError(
-            f"{path}: array {name!r} holds pickled Python objects, which are not loaded; {advice}"
-        ) from None
-    except (zipfile.BadZipFile, zlib.error, EOFError, OSError) as error:
-        raise InputError(f"{path}: array {name!r} is damaged: {error}") from error
+            f"--labels {labels}: there is no such file, and {table.path} has no such column or "
+            f"array; {_has(table.names)}"
+        )
+    if Path(labels).samefile(table.path):
+        return pick(table.names, label_column, table.path)
+    return None
 
 
-def _check_vectors(x: np.ndarray, path: Path) -> np.ndarray:
-    if x.ndim != 2 or x.shape[1] < 2:
+def _has(names: Sequence[str]) -> str:
+    return f"it has {', '.join(map(repr, names)) or 'none'}"
+
+
+def _named_labels(table: Table) -> str | None:
+    """The file's own labels, going by their name."""
+    # In a table, y may well be the column after x.
+    names = [n for n in LABEL_NAMES if n != "y" or isinstance(table, ArrayFile)]
+    return next((name for name in names if name in table.names), None)
+
+
+def _of_table(table: Table, column: str | None, array: str | None, quiet: bool) -> _Rows:
+    words = word_column(table, but=column)
+    names = [name for name in table.names if name not in (column, words)]
+    found = _vector_array(table, names, array)
+    if found is not None:
+        vectors, first = table.vectors(found), found
+    else:
+        assert isinstance(table, ColumnFile)
+        vectors, first = _dimensions(table, names, quiet)
+    return _Rows(
+        vectors,
+        lambda: None if words is None else column_words(table, words),
+        None if column is None else column_labels(table, column),
+        partial(table.where, first),
+    )
+
+
+def _vector_array(table: Table, names: list[str], array: str | None) -> str | None:
+    """The array, or column of lists, that holds the vectors; None for columns of numbers."""
+    if array is not None:
+        if array in names:
+            return array
+        raise InputError(f"--array {array}: {table.path} has no such array; {_has(names)}")
+    # An array is taken by its name, or as the only one, whatever it holds; `vectors` refuses it.
+    found = _by_name(names) if isinstance(table, ArrayFile) else []
+    several = [] if found else [name for name in names if table.holds_vectors(name)]
+    found = found or _by_name(several)
+    if found:
+        return found[0]
+    if not several and isinstance(table, ColumnFile):
+        return None
+    raise InputError(
+        f"{table.path}: which array holds the vectors? Name it by --array; {_has(names)}"
+    )
+
+
+def _by_name(names: list[str]) -> list[str]:
+    """Those called as vectors are, best first; else the only one, if there is but one."""
+    return [n for n in VECTOR_NAMES if n in names] or (names if len(names) == 1 else [])
+
+
+def _dimensions(table: ColumnFile, names: list[str], quiet: bool) -> tuple[np.ndarray, str]:
+    """The vectors that columns of numbers make, and the first such column."""
+    columns: dict[str, np.ndarray] = {}
+    for name in names:
+        numbers = None if name.lower() in NO_DIMENSIONS else table.numbers(name)
+        if numbers is None:
+            continue
+        counted = len(numbers) > 2 and np.array_equal(numbers, np.arange(len(numbers)))
+        if not counted:  # as pandas does with rows
+            columns[name] = numbers
+    if not columns:
         raise InputError(
-            f"{path}: X has shape {x.shape}; it must be (n, d), a vector a row, d at least 2"
+            f"{table.path}: no column of numbers, nor of lists of numbers; {_has(table.names)}"
         )
-    if x.dtype.kind not in "fiu":
-        raise InputError(f"{path}: X holds {x.dtype}; it must hold floats")
-    with np.errstate(over="ignore"):  # what float32 cannot hold is reported below
-        vectors = x.astype(np.float32)
-    bad = np.argwhere(~np.isfinite(vectors))
-    if len(bad):
-        row, column = map(int, bad[0])
+    used, ignored = list(columns), [name for name in names if name not in columns]
+    if ignored:
+        dimensions = f"{len(used)} columns, {used[0]!r} to {used[-1]!r}"
+        others = ", ".join(map(repr, ignored))
+        note(f"{table.path}: a vector is {dimensions}; not {others}", quiet=quiet)
+    return np.column_stack(list(columns.values())), used[0]
+
+
+def _of_words(path: Path, array: str | None) -> _Rows:
+    """A file in word2vec's or GloVe's format."""
+    if array is not None:
+        raise InputError(f"--array {array}: {path} has no arrays; it is read as word vectors")
+    words, vectors = read_word2vec(path, advice=f"vectors are read from {FORMATS}")
+    if all(map(is_number, words)):
         raise InputError(
-            f"{path}: X[{row}, {column}] is {x[row, column]}, and {len(bad):,} values in all are "
-            "not finite in float32; every value must be a finite number"
+            f"{path}: all its words are numbers; if it holds vectors without words, save it with "
+            "commas between the numbers, as .csv, or as .npy"
         )
-    if len(vectors) > 1 and (vectors == vectors[:1]).all():
-        raise InputError(f"{path}: all rows of X are the same; there is nothing to measure")
+    return _Rows(vectors, lambda: words, None, lambda row: f"{path}, word {words[row]!r}")
+
+
+def _checked(path: Path, rows: _Rows, dtype: DTypeLike | None) -> np.ndarray:
+    """The vectors as `dtype`, finite; both sizes at least 2."""
+    shape = rows.vectors.shape
+    if len(shape) != 2 or min(shape) < 2:
+        raise InputError(
+            f"{path}: the vectors have shape {shape}; it must be (n, d), a vector a row, both at "
+            "least 2"
+        )
+    with np.errstate(over="ignore"):  # what the type cannot hold is reported below
+        vectors = rows.vectors if dtype is None else rows.vectors.astype(dtype, copy=False)
+    for start in range(0, shape[0], BLOCK):
+        finite = np.isfinite(vectors[start : start + BLOCK]).all(axis=1)
+        if not finite.all():
+            row = start + int(np.argmin(finite))
+            given = rows.vectors[row][~np.isfinite(vectors[row])][0]
+            what = f"{given}, which {vectors.dtype} cannot hold" if np.isfinite(given) else given
+            raise InputError(
+                f"{rows.where(row)}: the vector has a value that is not a finite number, {what}"
+            )
     return vectors
 
 
-def _class_targets(y: np.ndarray, path: Path) -> tuple[np.ndarray, tuple[str, ...]]:
-    if y.dtype.kind not in "iubUS":
-        raise InputError(
-            f"{path}: y holds {y.dtype}; labels must be whole numbers or strings, such as "
-            "y.astype(int)"
+def _align(path: Path, rows: _Rows, labels: LabelColumn, quiet: bool) -> list[Label | None]:
+    """A label for each vector."""
+    words = None if labels.words is None else rows.words()
+    if words is None:
+        return _row_by_row(path, rows, labels)
+    by_word = labels.by_word()
+    missing, all_words = len(by_word.keys() - set(words)), f"words of {labels.path}"
+    if missing == len(by_word):
+        some = list(by_word)[:3]
+        raise InputError(f"{path}: has none of the {missing:,} {all_words}, such as {some}")
+    if missing:
+        note(
+            f"{path}: has no vector of {missing:,} of the {len(by_word):,} {all_words}", quiet=quiet
         )
-    names, targets = np.unique(y, return_inverse=True)
-    if y.dtype.kind == "S":
-        names = np.char.decode(names, "utf-8", "replace")
-    return targets.astype(np.int32), tuple(map(str, names.tolist()))
+    return [by_word.get(word) for word in words]
 
 
-def _multi_targets(y: np.ndarray, path: Path) -> tuple[np.ndarray, tuple[str, ...]]:
-    if y.shape[1] < 2:
-        raise InputError(f"{path}: y has shape {y.shape}; one label an item is y.ravel(), (n,)")
-    bad = np.argwhere((y != 0) & (y != 1)) if y.dtype.kind in "iubf" else np.zeros((1, 2), int)
-    if len(bad):
-        row, column = map(int, bad[0])
-        raise InputError(
-            f"{path}: y[{row}, {column}] is {y[row, column]!s} ({y.dtype}); a multi-label y, "
-            "(n, classes), must hold 0 and 1 only"
-        )
-    return y.astype(np.float32), tuple(str(label) for label in range(y.shape[1]))
+def _row_by_row(path: Path, rows: _Rows, labels: LabelColumn) -> list[Label | None]:
+    n, given = len(rows.vectors), labels.labels
+    while len(given) > n and given[-1] is None:  # empty lines at the end
+        given = given[:-1]
+    if len(given) == n:
+        return given
+    hint = ""
+    if len(given) == n + 1:
+        names = ", ".join(LABEL_NAMES)
+        hint = f"; if its first line is a heading, call it by one of {names}, or by --label-column"
+    elif rows.words() is not None:
+        hint = "; to label some of the words only, give words too: a line is a word, a tab, a label"
+    raise InputError(
+        f"{labels.path}: {len(given):,} labels, but {path} has {n:,} vectors; there must be a "
+        f"label a vector{hint}"
+    )

@@ -13,15 +13,14 @@ from pathlib import Path
 
 import numpy as np
 
-from jaxiso import console
-from jaxiso.errors import InputError
-from jaxiso.files import replacing
+from jaxiso.cli.console import InputError, note
+from jaxiso.cli.files import read_json, replacing
+from jaxiso.models.tokens import BOS, EOS, PAD, UNK
 
-PAD, BOS, EOS, UNK = "<pad>", "<bos>", "<eos>", "unk"
-PAD_ID, BOS_ID, EOS_ID, UNK_ID = range(4)
-MARKS = (PAD, BOS, EOS)
-
-UNK_MARKS = frozenset({UNK, "_unk", "<unk>", "[unk]"})
+MARKS = ("<pad>", "<bos>", "<eos>")
+"""What the first three ids are called; no text can contain them."""
+UNKNOWN = "unk"
+UNKNOWN_MARKS = frozenset({UNKNOWN, "_unk", "<unk>", "[unk]"})
 """How corpora write a word that they left out, in lower case."""
 
 
@@ -38,16 +37,12 @@ class Vocabulary:
 
     @staticmethod
     def build(sentences: Sequence[Sequence[str]], size: int, *, quiet: bool = False) -> Vocabulary:
-        """The most frequent words of `sentences`.
+        """The most frequent words of `sentences`, `size` of them if there are as many.
 
-        Args:
-            sentences: the words of each.
-            size: number of words; `unk` counts as one, since in the authors' data it is a word
-                like others, and the three marks do not: the paper's 12K are 12,003 ids.
-            quiet: no note where there are fewer words.
+        `unk` counts as one, since in the authors' data it is a word like others, and the three
+        marks do not: the paper's 12K are 12,003 ids.
 
-        Raises:
-            InputError: nothing but `unk` would be left.
+        Raises InputError if nothing but `unk` would be left.
         """
         if size < 2:
             raise InputError(
@@ -55,7 +50,7 @@ class Vocabulary:
                 "unk and one word"
             )
         counts = Counter(chain.from_iterable(sentences))
-        for word in (*MARKS, *UNK_MARKS):
+        for word in (*MARKS, *UNKNOWN_MARKS):
             del counts[word]
         if not counts:
             raise InputError(
@@ -63,12 +58,10 @@ class Vocabulary:
                 "than unk; give sentences with words"
             )
         ranked = sorted(counts, key=lambda word: (-counts[word], word))
-        if len(ranked) + 1 < size:
-            console.note(
-                f"vocabulary: {len(ranked) + 1:,} words are all there are, not {size:,}",
-                quiet=quiet,
-            )
-        return Vocabulary((*MARKS, UNK, *ranked[: size - 1]))
+        there = len(ranked) + 1
+        if there < size:
+            note(f"vocabulary: {there:,} words are all there are, not {size:,}", quiet=quiet)
+        return Vocabulary((*MARKS, UNKNOWN, *ranked[: size - 1]))
 
     def __len__(self) -> int:
         return len(self.words)
@@ -76,7 +69,7 @@ class Vocabulary:
     @cached_property
     def ids(self) -> dict[str, int]:
         """The id of each word; the marks have none, so that no text can contain one."""
-        return {word: i for i, word in enumerate(self.words) if i >= UNK_ID}
+        return {word: i for i, word in enumerate(self.words) if i >= UNK}
 
     @property
     def digest(self) -> str:
@@ -86,43 +79,37 @@ class Vocabulary:
     def encode(self, sentence: Sequence[str]) -> np.ndarray:
         """Words → their ids and eos, int32 (words + 1,)."""
         ids = self.ids
-        return np.array([*(ids.get(word, UNK_ID) for word in sentence), EOS_ID], dtype=np.int32)
+        return np.array([*(ids.get(word, UNK) for word in sentence), EOS], dtype=np.int32)
 
     def decode(self, ids: Sequence[int] | np.ndarray) -> list[str]:
         """Ids → words, up to the first eos; pad and bos are passed over."""
         words = []
         for i in map(int, ids):
-            if i == EOS_ID:
+            if i == EOS:
                 break
-            if i not in (PAD_ID, BOS_ID):
+            if i not in (PAD, BOS):
                 words.append(self.words[i])
         return words
 
     def encode_all(
         self, sentences: Sequence[Sequence[str]], what: str, *, quiet: bool = False
     ) -> list[np.ndarray]:
-        """Encodes many sentences, and says how many of their words are unk.
+        """Encodes many sentences, and says how many of the words of `what` ("train") are unk.
 
-        Args:
-            sentences: the words of each.
-            what: what they are, for the note, such as "train".
-            quiet: no note.
-
-        Raises:
-            InputError: nothing but unk would be left.
+        Raises InputError if nothing but unk would be left.
         """
         encoded = [self.encode(sentence) for sentence in sentences]
         total, unknown = sum(len(ids) - 1 for ids in encoded), self.unknown(encoded)
         if total and unknown == total:
             raise InputError(
-                f"{what}: all {total:,} words are unk in a vocabulary of {len(self) - UNK_ID:,} "
-                f"words, such as {', '.join(self.words[UNK_ID + 1 :][:5])}; build it from like "
+                f"{what}: all {total:,} words are unk in a vocabulary of {len(self) - UNK:,} "
+                f"words, such as {', '.join(self.words[UNK + 1 :][:5])}; build it from like "
                 "text, or a larger one (--vocabulary)"
             )
         share = unknown / max(total, 1)
-        console.note(
+        note(
             f"{what}: {unknown:,} of {total:,} words ({share:.1%}) are unk: not among the "
-            f"{len(self) - UNK_ID:,} of the vocabulary",
+            f"{len(self) - UNK:,} of the vocabulary",
             quiet=quiet,
         )
         return encoded
@@ -130,7 +117,7 @@ class Vocabulary:
     @staticmethod
     def unknown(encoded: Sequence[np.ndarray]) -> int:
         """The number of words in encoded sentences that are unk."""
-        return sum(int((ids == UNK_ID).sum()) for ids in encoded)
+        return sum(int((ids == UNK).sum()) for ids in encoded)
 
     def save(self, path: Path) -> None:
         """Writes the vocabulary as JSON text."""
@@ -139,21 +126,12 @@ class Vocabulary:
 
     @staticmethod
     def load(path: Path) -> Vocabulary:
-        """Reads what `save` wrote.
-
-        Raises:
-            InputError: it cannot be read, or is no vocabulary.
-        """
-        try:
-            found = json.loads(path.read_text(encoding="utf-8"))
-        except OSError as error:
-            raise InputError(f"{path}: cannot be read: {error.strerror or error}") from error
-        except ValueError as error:
-            raise InputError(f"{path}: not JSON ({error}); it must be a saved vocabulary") from None
+        """Reads what `save` wrote; InputError if it cannot be read, or is no vocabulary."""
+        found = read_json(path)
         words = found.get("words") if isinstance(found, dict) else None
         if not isinstance(words, list) or not all(isinstance(word, str) for word in words):
             raise InputError(f'{path}: not a vocabulary; it must hold {{"words": [strings]}}')
-        first = (*MARKS, UNK)
+        first = (*MARKS, UNKNOWN)
         if tuple(words[: len(first)]) != first or len(set(words)) < len(words) or len(words) < 5:
             raise InputError(
                 f"{path}: its words must be {', '.join(first)}, then at least one other, each once"

@@ -9,9 +9,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from jaxiso.data.batches import Batches, choose_lengths
-from jaxiso.data.vocabulary import EOS_ID, PAD_ID
-from jaxiso.errors import InputError
+from jaxiso.cli.console import InputError
+from jaxiso.data.batches import Batches, choose_lengths, delete_words, hide_end
+from jaxiso.models.tokens import EOS, PAD
 
 few = settings(deadline=None, max_examples=40)
 
@@ -22,7 +22,7 @@ kinds = st.sampled_from(["buckets", "faithful"])
 def encoded(lengths):
     """Sentences that all differ: sentence i is made of the ids from 100 i on."""
     return [
-        np.array([*range(100 * i + 3, 100 * i + 2 + length), EOS_ID], np.int32)
+        np.array([*range(100 * i + 3, 100 * i + 2 + length), EOS], np.int32)
         for i, length in enumerate(lengths)
     ]
 
@@ -42,9 +42,9 @@ def test_every_sentence_once_an_epoch(lengths, size, number, kind):
             assert rows.dtype == np.float32 and len(tokens) == size
             np.testing.assert_array_equal(rows, indices >= 0)
             for row, count, i in zip(tokens, length, indices, strict=True):
-                expected = sentences[i] if i >= 0 else [EOS_ID]
+                expected = sentences[i] if i >= 0 else [EOS]
                 np.testing.assert_array_equal(row[:count], expected)
-                assert (row[count:] == PAD_ID).all()
+                assert (row[count:] == PAD).all()
         shapes = {batch.tokens.shape[1] for batch in drawn}
         longest = max(lengths)
         if kind == "buckets":
@@ -116,3 +116,43 @@ def test_bad_batches():
         Batches([], 4)
     with pytest.raises(InputError, match="batch size 0: it must be at least 1"):
         Batches(encoded([3]), 0)
+
+
+IDS = st.lists(
+    st.lists(st.integers(3, 99), min_size=1, max_size=30).map(
+        lambda words: np.array([*words, 2], np.int32)
+    ),
+    min_size=1,
+    max_size=5,
+)
+
+
+def is_in_order(part: list[int], whole: list[int]) -> bool:
+    rest = iter(whole)
+    return all(word in rest for word in part)
+
+
+@given(IDS, st.sampled_from([0.0, 0.3, 0.75, 1.0]), st.integers(0, 9))
+def test_deletion_keeps_a_part_in_order(sentences, share, seed):
+    found = delete_words(sentences, share, np.random.default_rng(seed))
+    for ids, kept in zip(sentences, found, strict=True):
+        assert kept[-1] == 2 and kept.dtype == ids.dtype
+        assert is_in_order(kept[:-1].tolist(), ids[:-1].tolist())
+        words = len(ids) - 1
+        # int((1 - share) · n) in exact arithmetic
+        assert len(kept) - 1 == max(1, words * round(100 * (1 - share)) // 100)
+
+
+def test_deletion_draws_every_word_alike():
+    ids = np.array([*range(3, 13), 2], np.int32)
+    kept = delete_words([ids] * 2000, 0.3, np.random.default_rng(0))
+    counts = np.bincount(np.concatenate(kept), minlength=13)[3:]
+    assert counts.sum() == 2000 * 7
+    np.testing.assert_allclose(counts / 2000, 0.7, atol=0.05)
+
+
+@pytest.mark.parametrize(("words", "left"), [(1, 1), (3, 1), (4, 1), (8, 2), (16, 4), (19, 4)])
+def test_hiding_leaves_the_beginning_as_a_sentence(words, left):
+    ids = np.array([*range(3, 3 + words), 2], np.int32)
+    (found,) = hide_end([ids], 0.75)
+    assert found.tolist() == [*range(3, 3 + left), 2]

@@ -4,17 +4,15 @@ from __future__ import annotations
 
 import gzip
 import json
-import subprocess
-import sys
 
 import datasets
 import numpy as np
 import pytest
 from datasets import ClassLabel, Dataset, Features, Value
 
+from jaxiso.cli.console import InputError
 from jaxiso.data.corpora import CORPORA, FILE_KINDS, load_corpus
-from jaxiso.data.vocabulary import UNK
-from jaxiso.errors import InputError
+from jaxiso.data.vocabulary import UNKNOWN
 
 TEN = [f"sentence {i} ." for i in range(10)]
 
@@ -119,7 +117,7 @@ def test_yahoo_has_no_training_split(data_dir, capsys):
     corpus = load_corpus("yahoo", data_dir=data_dir)
     assert sizes_of(corpus) == (16_000, 2_000, 2_000)
     assert corpus.classes == () and corpus.test.labels is None
-    assert corpus.train.sentences[0] == f"what do you think of {UNK} organization ?".split()
+    assert corpus.train.sentences[0] == f"what do you think of {UNKNOWN} organization ?".split()
     said = capsys.readouterr().err
     assert "there is no train split: all sentences of validation and test split 80/10/10" in said
     assert "no classes" in said
@@ -308,7 +306,7 @@ def test_folders(tmp_path):
     (tmp_path / "classes.json").write_text('{"x": 0}')
     assert "classes.json: {'x': 0}; it must be a list of the classes' names" in complaint(tmp_path)
     (tmp_path / "classes.json").write_text("{")
-    assert "classes.json: cannot be read as JSON" in complaint(tmp_path)
+    assert "classes.json: is not JSON" in complaint(tmp_path)
     (tmp_path / "empty").mkdir()
     assert "must hold train.jsonl[.gz], validation.jsonl[.gz], test" in complaint(
         tmp_path / "empty"
@@ -379,7 +377,103 @@ def test_damaged_files(tmp_path):
     assert complaint(path).startswith(f"{path}: damaged gzip after line 0 (Not a gzipped file")
     path = tmp_path / "mine.txt"
     path.write_bytes(b"caf\xe9")
-    assert complaint(path).startswith(f"{path}: not UTF-8 after line 0")
+    assert complaint(path).startswith(f"{path}, line 1: not UTF-8")
+
+
+def test_bytes_that_are_not_utf_8_are_named_by_line(tmp_path):
+    lines = [b"caf\xc3\xa9 number %d" % i for i in range(9_999)]  # more than is decoded at once
+    for bad in (b"caf\xe9", b"\xed\xa0\x80", b"cut \xe2\x82"):
+        for name in ("mine.txt", "mine.txt.gz"):
+            path = tmp_path / name
+            data = b"\n".join([*lines[:7_000], bad, *lines[7_000:]])
+            path.write_bytes(gzip.compress(data) if name.endswith(".gz") else data)
+            assert complaint(path).startswith(f"{path}, line 7001: not UTF-8 (")
+
+
+HARD_LINES = {
+    "deep": '{"text": ' + "[" * 100_000 + "]" * 100_000 + "}",
+    "deep in a label": '{"text": "a", "label": ' + "[" * 900 + "]" * 900 + "}",
+    "digits": '{"text": "a", "label": ' + "9" * 5_000 + "}",
+    "surrogate": '{"text": "a \\ud800 b", "label": 0}',
+    "surrogate label": '{"text": "a", "label": "\\udfff"}',
+    "not a number": '{"text": "a", "label": NaN}',
+}
+
+
+@pytest.mark.parametrize("line", HARD_LINES)
+def test_lines_that_no_program_can_keep(line, tmp_path):
+    path = write(tmp_path / "mine.jsonl", [*rows_of(TEN, [0] * 10), HARD_LINES[line]])
+    assert complaint(path).startswith(f"{path}, line 11: ")
+    assert len(complaint(path)) < 400
+
+
+def test_names_of_files_and_classes(tmp_path):
+    path = tmp_path / "caf\udce9.txt"
+    path.write_text("a\n" * 10)
+    assert complaint(path).startswith("corpus '") and "is not valid Unicode; rename" in complaint(
+        path
+    )
+    write(tmp_path / "train.jsonl", rows_of(TEN, ["a"] * 10))
+    for content, said in {
+        '["a", "b", "a"]': "the class 'a' is there twice",
+        "[" * 100_000: "nested too deeply",
+        '["\\ud800"]': "surrogate",
+        '["a", 1]': "must be a list of the classes' names",
+    }.items():
+        (tmp_path / "classes.json").write_text(content)
+        assert said in complaint(tmp_path)
+
+
+# What a run remembers --------------------------------------------------------------------------
+
+
+def test_digests_tell_splits_apart(tmp_path):
+    def digests(texts=TEN, labels=(0,) * 10, **options):
+        write(tmp_path / "train.jsonl", rows_of(texts, labels))
+        return read(tmp_path, **options).digests
+
+    write(tmp_path / "test.jsonl", rows_of(["Test it"], [0]))
+    write(tmp_path / "validation.jsonl", rows_of(["Watch it"], [0]))
+    whole = digests()
+    assert list(whole) == ["train", "dev", "test"] and len(set(whole.values())) == 3
+    assert all(len(digest) == 64 for digest in whole.values()) and digests() == whole
+    others = {
+        "order": digests(TEN[::-1]),
+        "label": digests(labels=(0,) * 9 + (1,)),
+        "name": digests(labels=(1,) * 10),
+        "border": digests(["sentence", "0 . " + TEN[1], *TEN[2:]]),
+        "cut": digests(max_length=2),
+    }
+    assert len({other["train"] for other in others.values()} | {whole["train"]}) == 6
+    write(tmp_path / "test.jsonl", rows_of(["Test that"], [0]))
+    changed = digests()
+    assert changed["train"] == whole["train"] and changed["test"] != whole["test"]
+    assert read("lee").digests["train"] != read("lee", seed=1).digests["train"]
+
+
+def test_a_corpus_remembers_where_it_was(tmp_path, monkeypatch):
+    def again(corpus):
+        where = json.loads(json.dumps(corpus.where))
+        monkeypatch.chdir("/")
+        found = read(where["corpus"], data_dir=where["data_dir"])
+        assert found.digests == corpus.digests and found.name == corpus.name
+        return where
+
+    for split in ("train", "validation", "test"):
+        write(tmp_path / f"data/dbpedia/{split}.jsonl", rows_of(["A bee. A dog."], ["Village"]))
+    write(tmp_path / "mine.txt", TEN)
+    monkeypatch.chdir(tmp_path)
+    assert again(read("mine.txt")) == {"corpus": str(tmp_path / "mine.txt"), "data_dir": None}
+    monkeypatch.chdir(tmp_path)
+    assert again(read("data/dbpedia"))["corpus"] == str(tmp_path / "data" / "dbpedia")
+    monkeypatch.chdir(tmp_path)
+    known = {"corpus": "dbpedia", "data_dir": str(tmp_path / "data")}
+    assert again(read("dbpedia", data_dir="data")) == known
+    monkeypatch.setenv("JAXISO_DATA", str(tmp_path / "data"))
+    found = read("dbpedia")
+    monkeypatch.delenv("JAXISO_DATA")
+    assert again(found) == known
+    assert again(read("lee", data_dir=tmp_path)) == {"corpus": "lee", "data_dir": None}
 
 
 def test_unknown_corpora(tmp_path):
@@ -400,13 +494,3 @@ def test_unknown_corpora(tmp_path):
 def test_bad_options():
     assert "max length 0: it must be at least 1 word, or not be" in complaint("lee", max_length=0)
     assert "sizes (5, 0, 5): train, dev and test must be" in complaint("lee", sizes=(5, 0, 5))
-
-
-def test_importing_is_light():
-    program = (
-        "import sys; from jaxiso.data.corpora import load_corpus; "
-        "load_corpus('lee', data_dir=None, quiet=True); "
-        "print(sorted({'jax', 'gensim', 'datasets', 'sklearn'} & set(sys.modules)))"
-    )
-    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True)
-    assert done.stdout == "[]\n", done.stderr

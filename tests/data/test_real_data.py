@@ -7,8 +7,9 @@ import csv
 import numpy as np
 import pytest
 
-from jaxiso.data import TASKS, load_digits_task, load_task
-from jaxiso.encoders.words import word_vectors
+from jaxiso.data.tasks import TASKS, load_task
+from jaxiso.data.vectors import load_digits_task
+from jaxiso.data.word2vec import word_vectors
 
 LOCAL = ("polarity", "snli", "pos", "supersense", "cola", "rte", "sst2", "wnli")
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 import json
 import os
 import subprocess
@@ -11,10 +12,13 @@ import datasets
 import datasets.config
 import pytest
 from datasets import ClassLabel, Dataset, Features, Value
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 
+from jaxiso.cli.console import InputError
 from jaxiso.data import TASKS, load_task
-from jaxiso.data.sources import _hush_datasets, resolve_data_dir
-from jaxiso.errors import InputError
+from jaxiso.data.corpora import load_corpus
+from jaxiso.data.sources import hushed_datasets, resolve_data_dir
 
 
 @pytest.fixture(autouse=True)
@@ -163,9 +167,9 @@ def test_quiet_hushes_datasets_and_gives_it_back():
         return datasets.are_progress_bars_disabled(), datasets.logging.get_verbosity()
 
     before = state()
-    with _hush_datasets(False):
+    with hushed_datasets(False):
         assert state() == before
-    with _hush_datasets(True):
+    with hushed_datasets(True):
         assert state() == (True, datasets.logging.ERROR)
     assert state() == before
 
@@ -203,10 +207,60 @@ def test_offline_with_the_cache(tmp_path):
     )
 
 
+ROWS = "".join(
+    json.dumps({"text": f"Sentence {i}, naïve.", "label": i % 3}, ensure_ascii=bool(i % 2)) + "\n"
+    for i in range(12)
+).encode()
+CLASSES = b'["x", "y", "z"]'
+FORMATS = {
+    "rows.jsonl": ROWS,
+    "rows.jsonl.gz": gzip.compress(ROWS, mtime=0),
+    "rows.txt": ROWS,
+    "rows.txt.gz": gzip.compress(ROWS, mtime=0),
+    "folder/train.jsonl": ROWS,
+    "folder/classes.json": CLASSES,
+}
+
+
+@pytest.mark.parametrize("name", FORMATS)
+@settings(max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(data=st.data())
+def test_damaged_files_are_a_result_or_a_complaint(name, tmp_path, data):
+    """Bytes flipped, cut out, repeated and put in."""
+    content = bytearray(FORMATS[name])
+    for _ in range(data.draw(st.integers(1, 3), "changes")):
+        start = data.draw(st.integers(0, max(len(content) - 1, 0)), "start")
+        stop = start + data.draw(st.integers(0, 40), "length")
+        change = data.draw(st.sampled_from(["flip", "cut", "repeat", "put in"]), "change")
+        if change == "flip" and content:
+            content[start] ^= 1 << data.draw(st.integers(0, 7), "bit")
+        elif change == "cut":
+            del content[start:stop]
+        elif change == "repeat":
+            content[start:start] = content[start:stop] * 3
+        else:
+            content[start:start] = data.draw(
+                st.sampled_from([b"\x00", b"\xff\xfe", b"\\ud800", b"[" * 99_999, b"1" * 5_000])
+            )
+    path = tmp_path / name
+    path.parent.mkdir(exist_ok=True)
+    (tmp_path / "folder").mkdir(exist_ok=True)
+    (tmp_path / "folder" / "train.jsonl").write_bytes(ROWS)
+    path.write_bytes(content)
+    try:
+        found = load_corpus(
+            str(path.parent if "folder" in name else path), data_dir=None, quiet=True
+        )
+    except InputError as error:
+        assert str(tmp_path) in str(error)
+    else:
+        assert found.train.sentences and all(found.digests.values())
+
+
 def test_importing_is_light():
     program = (
-        "import sys, jaxiso.data, jaxiso.encoders.words; "
-        "print(sorted({'jax', 'gensim', 'datasets', 'sklearn'} & set(sys.modules)))"
+        "import sys, jaxiso.data, jaxiso.data.corpora; "
+        "print(sorted({'jax', 'gensim', 'datasets', 'sklearn', 'transformers'} & set(sys.modules)))"
     )
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True)
     assert done.stdout == "[]\n", done.stderr

@@ -9,33 +9,34 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from jaxiso.data.vocabulary import EOS_ID, MARKS, UNK, UNK_ID, Vocabulary
-from jaxiso.errors import InputError
+from jaxiso.cli.console import InputError
+from jaxiso.data.vocabulary import MARKS, UNKNOWN, Vocabulary
+from jaxiso.models.tokens import EOS, UNK
 
 few = settings(deadline=None, max_examples=40)
 
-SENTENCES = [["b", "a", "b"], ["c", "b"], [UNK, "a", UNK, UNK, UNK]]
+SENTENCES = [["b", "a", "b"], ["c", "b"], [UNKNOWN, "a", UNKNOWN, UNKNOWN, UNKNOWN]]
 
 
 def test_vocabulary_order_and_size(capsys):
     whole = Vocabulary.build(SENTENCES, 4)
-    assert whole.words == (*MARKS, UNK, "b", "a", "c") and len(whole) == 4 + 3
+    assert whole.words == (*MARKS, UNKNOWN, "b", "a", "c") and len(whole) == 4 + 3
     assert capsys.readouterr().err == ""
-    assert Vocabulary.build(SENTENCES, 2).words == (*MARKS, UNK, "b")
+    assert Vocabulary.build(SENTENCES, 2).words == (*MARKS, UNKNOWN, "b")
     assert Vocabulary.build(SENTENCES, 9) == whole
     assert "vocabulary: 4 words are all there are, not 9" in capsys.readouterr().err
     # equally frequent words by alphabet, whatever their order
-    assert Vocabulary.build([["z", "y", "x"]], 3).words[UNK_ID:] == (UNK, "x", "y")
+    assert Vocabulary.build([["z", "y", "x"]], 3).words[UNK:] == (UNKNOWN, "x", "y")
     assert Vocabulary.build([["z", "y", "x"]], 3).digest != whole.digest
 
 
 def test_encode_and_decode():
     vocabulary = Vocabulary.build(SENTENCES, 3)
-    ids = vocabulary.encode(["a", "c", UNK, "<pad>", "<eos>", "b"])
-    assert ids.dtype == np.int32 and ids.tolist() == [5, 3, 3, 3, 3, 4, EOS_ID]
-    assert vocabulary.decode([1, 4, 0, 5, EOS_ID, 4]) == ["b", "a"]
+    ids = vocabulary.encode(["a", "c", UNKNOWN, "<pad>", "<eos>", "b"])
+    assert ids.dtype == np.int32 and ids.tolist() == [5, 3, 3, 3, 3, 4, EOS]
+    assert vocabulary.decode([1, 4, 0, 5, EOS, 4]) == ["b", "a"]
     assert vocabulary.decode(np.array([], np.int32)) == []
-    assert vocabulary.encode([]).tolist() == [EOS_ID]
+    assert vocabulary.encode([]).tolist() == [EOS]
 
 
 word = st.text(st.characters(exclude_categories=["Z", "C"]), min_size=1)
@@ -49,7 +50,7 @@ def test_vocabulary_round_trip(sentences):
     vocabulary = Vocabulary.build(sentences, 10_000, quiet=True)
     marks = {"_unk", "<unk>", "[unk]"}
     for sentence in sentences:
-        expected = [UNK if one in marks else one for one in sentence]
+        expected = [UNKNOWN if one in marks else one for one in sentence]
         assert vocabulary.decode(vocabulary.encode(sentence)) == expected
 
 
@@ -66,7 +67,7 @@ def test_nothing_but_unk():
     with pytest.raises(InputError, match="vocabulary of 1: nothing but unk would be left; it must"):
         Vocabulary.build(SENTENCES, 1)
     with pytest.raises(InputError, match="none of the 2 sentences for the vocabulary has a word"):
-        Vocabulary.build([[UNK], ["_unk", "<pad>"]], 9)
+        Vocabulary.build([[UNKNOWN], ["_unk", "<pad>"]], 9)
     with pytest.raises(
         InputError, match="test: all 2 words are unk in a vocabulary of 3 words, su"
     ):
@@ -86,10 +87,12 @@ def test_save_and_load(tmp_path):
             Vocabulary.load(path)
         return str(caught.value).removeprefix(f"{path}: ")
 
-    assert complaint("{").startswith("not JSON (")
+    assert complaint("{").startswith("is not JSON (")
+    assert complaint("[" * 100_000).startswith("is nested too deeply")
+    assert "surrogate" in complaint(json.dumps({"words": ["<pad>", "\ud800"]}))
     assert complaint("[1]").startswith("not a vocabulary; it must hold")
     assert complaint('{"words": [1]}').startswith("not a vocabulary")
-    good = [*MARKS, UNK, "a"]
+    good = [*MARKS, UNKNOWN, "a"]
     for words in (good[1:], good[:4], [*good, "a"]):
         assert complaint(json.dumps({"words": words})).startswith("its words must be <pad>, <bos>,")
     with pytest.raises(InputError, match="cannot be read: No such file"):

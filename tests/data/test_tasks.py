@@ -10,10 +10,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from jaxiso.data import TASKS, Task, find_task, load_task
-from jaxiso.data.items import build_items
-from jaxiso.data.sources import Rows
-from jaxiso.errors import InputError
+from jaxiso.cli.console import InputError
+from jaxiso.data.tasks import TASKS, Task, build_items, find_task, load_task
 
 GOOD = [{"sentence": "a", "label": 0}, {"sentence": "b", "label": 1}]
 
@@ -72,7 +70,7 @@ def test_texts_round_trip(pairs):
         (f"row {i}", {"premise": premise, "hypothesis": hypothesis, "label": label})
         for i, (premise, hypothesis, label) in enumerate(pairs)
     )
-    items = build_items(find_task("snli"), Rows("memory", rows))
+    items = build_items(find_task("snli"), "memory", rows)
     kept = [pair for pair in pairs if pair[2] is not None]
     assert [tuple(items.texts[i] for i in row) for row in items.index] == [k[:2] for k in kept]
     assert items.targets.tolist() == [k[2] for k in kept]
@@ -89,7 +87,7 @@ def test_keep(mask):
         (str(i), {"premise": premise, "hypothesis": hypothesis, "label": label})
         for i, (premise, hypothesis, label) in enumerate([*pairs, ("g", "h", 0)])
     )
-    items = build_items(find_task("snli"), Rows("memory", rows))
+    items = build_items(find_task("snli"), "memory", rows)
     labels = items.targets[np.array(mask)]
     if len(np.unique(labels)) < 2:
         with pytest.raises(InputError, match="at least two different labels"):
@@ -137,6 +135,10 @@ def test_words_without_labels_are_left_out(tmp_path):
     [
         ("{'a': 1}\n", ["not JSON", "{'a': 1}", "each line must be a JSON object"]),
         ("[1, 2]\n", ["[1, 2] is not a JSON object"]),
+        ("[" * 100_000 + "\n", ["nested too deeply"]),
+        ('{"sentence": "c", "label": ' + "1" * 5_000 + "}\n", ["not JSON", "digits"]),
+        ('{"sentence": "\\ud800", "label": 1}\n', ["half a character", "surrogate"]),
+        ({"sentence": "c", "label": [[]] * 99}, ["(list) is not a label"]),
         ({"text": "c", "label": 0}, ["no field 'sentence'", "needs sentence, label", "found text"]),
         ({"sentence": 3, "label": 0}, ["field 'sentence' is 3 (int)", "must be a string"]),
         ({"sentence": None, "label": 0}, ["field 'sentence' is None (NoneType)"]),
@@ -185,7 +187,7 @@ def test_bad_files(tmp_path):
     write(tmp_path, [GOOD[0], GOOD[0], {"sentence": "z"}])
     assert "all 2 items have the same label (1 left out: no label)" in complaint(tmp_path)
     path.write_bytes(b'{"sentence": "\xff"}')
-    assert "not UTF-8 after line 0" in complaint(tmp_path)
+    assert "line 1: not UTF-8" in complaint(tmp_path)
     path.unlink()
     path.mkdir()
     assert "cannot be read: Is a directory" in complaint(tmp_path)

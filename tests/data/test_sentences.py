@@ -6,8 +6,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from jaxiso.data.vocabulary import UNK
-from jaxiso.data.words import split_sentences, split_words
+from jaxiso.data.sentences import split_sentences, split_words
+from jaxiso.data.vocabulary import UNKNOWN
 
 few = settings(deadline=None, max_examples=40)
 
@@ -33,7 +33,7 @@ def test_words(text, words):
 
 
 def test_words_of_tokenised_text():
-    words = ["do", "n't", "ask", "(morgan)", UNK, ",", "mr.", "x.y"]
+    words = ["do", "n't", "ask", "(morgan)", UNKNOWN, ",", "mr.", "x.y"]
     assert split_words("do n't  ask (morgan) _UNK , Mr. X.Y\n", tokenised=True) == words
 
 
