@@ -1,40 +1,61 @@
 """A run directory: what was asked, what was measured, and checkpoints to go on from.
 
-    config.json      what determines the numbers, and the versions and device they came from
+    config.json      what determines the numbers; versions and device; where the data were
     metrics.parquet  one row a seed and step, sorted by step, then seed
     result.json      the summary, written last: a run that has one is finished
     final.npz        the trained vectors and classifiers of jaxiso.embed
     checkpoints/     Orbax checkpoints of the states of all seeds
     figures/         PNG and PDF
+    vocabulary.json  the words of a VAE
     evaluation.json  measures of a trained VAE
     latents.npz      codes of some test sentences of a trained VAE
+    manifest.json    digests of the files above, which every read is checked against
 
-Nothing in it is ever half written: files are replaced in one step, and Orbax renames a checkpoint
-into place when it is complete. Metrics are written before the checkpoint of the same step, so
-whatever checkpoint is found, the metrics up to its step are there; later rows are dropped and
-measured again, to the same bits.
+Nothing in it is ever half written: files are replaced in one step, and so are checkpoints. Metrics
+are written before the checkpoint of the same step, which knows how many rows they had; later rows
+are dropped and measured again, to the same bits. The config holds its own digest, and every
+checkpoint has it too.
 """
 
 from __future__ import annotations
 
+import errno
 import json
 import shutil
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager
+from functools import cached_property
 from pathlib import Path
-from types import TracebackType
-from typing import Any, TypeVar
+from typing import Any, BinaryIO, TypeVar
 
-from filelock import FileLock, Timeout
-
-from jaxiso import console
-from jaxiso.errors import InputError
-from jaxiso.files import read_object, replacing, write_json
+from jaxiso.checkpoints import (
+    CHECKPOINTS,
+    DAMAGED,
+    last_saved,
+    latest_checkpoint,
+    put_aside,
+    refuse_path,
+    remember_checkpoint,
+    remove_unfinished,
+    save_checkpoint,
+    steps_of,
+)
+from jaxiso.cli.console import InputError, first_line, is_disk_full, note
+from jaxiso.cli.files import PART, digest_of, locked, read_object, replacing, write_json
+from jaxiso.cli.options import differences
+from jaxiso.manifest import MANIFEST, damage, expect, verify
 
 CONFIG, METRICS, RESULT = "config.json", "metrics.parquet", "result.json"
-FINAL, CHECKPOINTS, FIGURES = "final.npz", "checkpoints", "figures"
-EVALUATION, LATENTS = "evaluation.json", "latents.npz"
+FINAL, FIGURES = "final.npz", "figures"
+VOCABULARY, EVALUATION, LATENTS = "vocabulary.json", "evaluation.json", "latents.npz"
+OVERWRITING = f"{PART}overwriting.json"
+"""There while --overwrite deletes a run; holds the config that takes its place."""
+
+NEEDED = (METRICS, RESULT, FINAL, VOCABULARY)
+"""Without these a finished run is not whole, if it wrote them."""
 
 State = TypeVar("State")
+Columns = dict[str, list[float]]
 
 
 class Run:
@@ -44,6 +65,7 @@ class Run:
         directory: made where it does not exist.
         config: what determines the numbers, as plain JSON values.
         origin: versions and device: recorded, but a run goes on when they differ (with a note).
+        source: where the data were found: recorded, to find them again.
         overwrite: delete what an earlier run left in the directory.
         quiet: no notes.
 
@@ -55,73 +77,85 @@ class Run:
     def __init__(
         self,
         directory: Path,
-        config: dict[str, Any],
+        config: Mapping[str, Any],
         *,
-        origin: dict[str, Any],
+        origin: Mapping[str, Any],
+        source: Mapping[str, Any] | None = None,
         overwrite: bool = False,
         quiet: bool = False,
     ) -> None:
-        self.directory, self._quiet = directory, quiet
-        if directory.exists() and not directory.is_dir():
-            raise InputError(f"--out {directory}: is a file; give a directory")
-        try:
+        self.directory, self.quiet = directory, quiet
+        self.config: dict[str, Any] = json.loads(json.dumps(config))
+        refuse_path(directory)
+        with _writing_to(directory):
             directory.mkdir(parents=True, exist_ok=True)
-            self._refuse_what_is_no_run()
-            self._lock = FileLock(directory / ".lock", timeout=0)
-            self._lock.acquire()  # the system frees it when the process dies, however it dies
-        except Timeout:
-            raise InputError(
-                f"{directory}: another process is writing this run; wait for it, or give another "
-                "--out"
-            ) from None
-        except OSError as error:
-            raise InputError(f"--out {directory}: cannot be written ({error.strerror})") from None
-        try:
-            self._adopt(config, origin, overwrite)
-        except BaseException:
-            self._lock.release()
-            raise
+            _refuse_what_is_no_run(directory)
+        with ExitStack() as opened:
+            self.writable = self._lock(opened)
+            found = json.loads(json.dumps({"origin": origin, "source": source}))
+            self._adopt(found, overwrite)
+            self._opened = opened.pop_all()
 
-    def _refuse_what_is_no_run(self) -> None:
-        found = sorted(p.name for p in self.directory.iterdir() if not p.name.startswith("."))
-        if found and CONFIG not in found:
-            raise InputError(
-                f"{self.directory}: has files ({', '.join(found[:3])}) but no {CONFIG}, so it is "
-                "no run directory; give another --out"
-            )
+    @classmethod
+    def existing(cls, directory: Path, *, quiet: bool = False) -> Run:
+        """Opens a run to add to it, as it is.
+
+        Raises:
+            InputError: there is none, or another process writes it.
+        """
+        run = cls.__new__(cls)
+        run.directory, run.quiet, run.config = directory, quiet, read_config(directory)
+        refuse_path(directory)
+        with ExitStack() as opened:
+            run.writable = run._lock(opened)
+            run._opened = opened.pop_all()
+        return run
+
+    def _lock(self, opened: ExitStack) -> bool:
+        """Keeps other processes out; False where nobody can write, and a result can be shown."""
+        with _writing_to(self.directory):
+            try:
+                # The system frees it when the process dies, however it dies.
+                opened.enter_context(locked(self.directory, "writing this run"))
+            except OSError as error:
+                read_only = error.errno in (errno.EROFS, errno.EACCES, errno.EPERM)
+                if not read_only or not (self.directory / RESULT).exists():
+                    raise
+                return False
+        return True
 
     def __enter__(self) -> Run:
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        self._lock.release()
+    def __exit__(self, *error: object) -> None:
+        self._opened.close()
 
-    def _adopt(self, config: dict[str, Any], origin: dict[str, Any], overwrite: bool) -> None:
+    def _adopt(self, found: dict[str, Any], overwrite: bool) -> None:
         """Makes the directory one of this config, or finds that it is."""
-        path = self.directory / CONFIG
-        for part in self.directory.rglob(".*.part"):  # of a process that was killed
-            part.unlink()
-        if overwrite and path.exists():
+        path, marker = self.directory / CONFIG, self.directory / OVERWRITING
+        content = {"config": self.config, "config_sha256": _config_digest(self.config)} | found
+        if marker.exists() and not overwrite and read_object(marker) != self.config:
+            raise InputError(
+                f"{self.directory}: an --overwrite of this run was interrupted; give --overwrite "
+                "again, or another --out"
+            )
+        if marker.exists() or (overwrite and path.exists()):
+            write_json(marker, self.config)
             self._clear()
+            write_json(path, content)
+            marker.unlink()
         elif path.exists():
-            self._compare(read_object(path), config, origin)
-            return
-        write_json(path, {"config": config, "origin": origin})
+            self._compare(_stored(path), content)
+        else:
+            write_json(path, content)
+        remove_unfinished(self.directory)
 
-    def _compare(
-        self, stored: dict[str, Any], config: dict[str, Any], origin: dict[str, Any]
-    ) -> None:
-        """Refuses another config; notes and records other versions or another device."""
-        path = self.directory / CONFIG
-        old, last = stored.get("config"), stored.get("origin")
-        if not isinstance(old, dict) or not isinstance(last, dict):
-            raise InputError(f"{path}: has no config and origin; is it a run directory of jaxiso?")
-        changes = _differences(old, json.loads(json.dumps(config)))
+    def _compare(self, stored: dict[str, Any], content: dict[str, Any]) -> None:
+        """Refuses another config; notes and records other versions, device or source."""
+        last = stored.get("origin")
+        if not isinstance(last, dict):
+            raise InputError(f"{self.directory / CONFIG}: has no origin; is it a run of jaxiso?")
+        changes = _changes(stored["config"], self.config)
         if changes:
             raise InputError(
                 f"{self.directory}: holds a run with another configuration:\n"
@@ -130,79 +164,80 @@ class Run:
             )
         if self.finished:
             return
-        for line in _differences(last, origin):
-            console.note(f"note: the run was started elsewhere: {line}", quiet=self._quiet)
-        if last != origin:
-            earlier = [*stored.get("earlier_origins", []), last]
-            write_json(path, {"config": old, "origin": origin, "earlier_origins": earlier})
+        for line in _changes(last, content["origin"]):
+            note(f"note: the run was started elsewhere: {line}", quiet=self.quiet)
+        earlier = stored.get("earlier_origins", [])
+        if last != content["origin"]:
+            earlier = [*earlier, last]
+        updated = stored | content | ({"earlier_origins": earlier} if earlier else {})
+        if updated != stored:
+            write_json(self.directory / CONFIG, updated)
 
     def _clear(self) -> None:
-        """Deletes what a run writes, and nothing else; the config stays, to be replaced."""
-        try:
-            for name in (CHECKPOINTS, FIGURES):
-                if (self.directory / name).exists():
-                    shutil.rmtree(self.directory / name)
-            for name in (RESULT, METRICS, FINAL, EVALUATION, LATENTS):
-                (self.directory / name).unlink(missing_ok=True)
-        except OSError as error:
-            # Old checkpoints under a new config would be gone on from.
-            raise InputError(
-                f"--overwrite: {error.filename} cannot be deleted ({error.strerror}); delete "
-                f"{self.directory} by hand, or give another --out"
-            ) from None
+        """Deletes what a run writes, and nothing else; what a link points to stays."""
+        names = (CHECKPOINTS, RESULT, METRICS, FINAL, VOCABULARY, EVALUATION, LATENTS, MANIFEST)
+        names = (*names, f"damaged-{EVALUATION}")
+        figures = self.directory / FIGURES
+        ours = [self.directory / name for name in names]
+        ours += self.directory.glob(f"{DAMAGED}*")
+        if not figures.is_symlink():
+            ours += (path for path in figures.glob("*") if path.suffix in (".png", ".pdf"))
+        for path in ours:
+            try:
+                if path.is_dir() and not path.is_symlink():
+                    shutil.rmtree(path)
+                else:
+                    path.unlink(missing_ok=True)
+            except OSError as error:
+                # Old checkpoints under a new config would be gone on from.
+                raise InputError(
+                    f"--overwrite: {path} cannot be deleted ({error.strerror or error}); delete "
+                    f"{self.directory} by hand, or give another --out"
+                ) from None
 
-    @property
+    @cached_property
     def finished(self) -> bool:
-        """Whether the run has its result."""
-        return (self.directory / RESULT).exists()
+        """Whether the run has its result, and all that belongs to it is as it was written.
+
+        Raises:
+            InputError: its metrics are damaged or missing, or another file where nothing can be
+                written.
+        """
+        if not (self.directory / RESULT).exists():
+            return False
+        for name in NEEDED:
+            if name == METRICS or not self.writable:
+                verify(self.directory, name)
+            elif why := damage(self.directory, name):
+                note(f"{self.directory / name}: {why}; it is made again")
+                return False
+        return not self.writable or self._has_its_model()
+
+    def _has_its_model(self) -> bool:
+        """Whether the last checkpoint is whole, unless all of them were deleted to make room."""
+        last = f"{CHECKPOINTS}/{last_saved(self.directory)}"
+        why = damage(self.directory, last) if steps_of(self.directory) else None
+        if why:
+            note(f"{self.directory / last}: {why}; it is made again")
+        return why is None
 
     @property
     def result(self) -> dict[str, Any]:
         """The summary of a finished run."""
+        verify(self.directory, RESULT)
         return read_object(self.directory / RESULT)
 
-    def restore(self, template: State) -> tuple[int, State, dict[str, list[float]]] | None:
-        """The latest checkpoint, and the metrics up to its step; None where there is none.
+    @contextmanager
+    def writing(self, name: str) -> Iterator[BinaryIO]:
+        """A file of the run to write to; it takes its place, whole, when the block ends."""
+        with replacing(
+            self.directory / name, lambda part: expect(self.directory, name, part)
+        ) as file:
+            yield file
 
-        Args:
-            template: a state of the same structure, shapes and types.
-
-        Raises:
-            InputError: the metrics are damaged, or all checkpoints. Where an earlier one can be
-                read, a damaged one is noted and put aside.
-        """
-        found, unusable = _latest_checkpoint(self.directory, template)
-        if found is None and unusable:
-            step = max(unusable)
-            raise InputError(
-                f"{self.directory}/{CHECKPOINTS}/{step} cannot be read ({unusable[step]}), nor any "
-                "earlier one; try again if that may pass, or give --overwrite to start anew"
-            )
-        for step, why in unusable.items():
-            self._put_aside(step, why)
-        if found is None:
-            return None
-        step, state = found
-        metrics = read_metrics(self.directory)
-        keep = [i for i, s in enumerate(metrics["step"]) if s <= step]
-        return step, state, {name: [column[i] for i in keep] for name, column in metrics.items()}
-
-    def _put_aside(self, step: int, why: str) -> None:
-        """Moves a damaged checkpoint out of the way of the next one of that step."""
-        aside = self.directory / f"damaged-checkpoint-{step}"
-        if aside.exists():
-            shutil.rmtree(aside)
-        (self.directory / CHECKPOINTS / str(step)).rename(aside)
-        console.note(f"{self.directory}/{CHECKPOINTS}/{step} is damaged ({why}); moved to {aside}")
-
-    def save(self, step: int, state: Any, metrics: Mapping[str, Sequence[float]]) -> None:
-        """Writes the metrics so far, then a checkpoint that replaces the one before."""
-        import orbax.checkpoint as ocp
-
-        self.write_metrics(metrics)
-        with _checkpoints(self.directory) as manager:
-            if step not in manager.all_steps():  # a run may end on a step it was resumed from
-                manager.save(step, args=ocp.args.StandardSave(state))
+    def write_json(self, name: str, content: object) -> None:
+        """Writes a JSON file of the run."""
+        write_json(self.directory / name, content, lambda part: expect(self.directory, name, part))
 
     def write_metrics(self, metrics: Mapping[str, Sequence[float]]) -> None:
         """Replaces metrics.parquet."""
@@ -214,16 +249,107 @@ class Run:
             name: pa.array(values, type=kinds.get(name, pa.float32()))
             for name, values in metrics.items()
         }
-        with replacing(self.directory / METRICS) as file:
+        with self.writing(METRICS) as file:
             pq.write_table(pa.table(columns), file, compression="zstd")
 
-    def finish(self, result: dict[str, Any]) -> None:
+    def finish(self, result: Mapping[str, Any]) -> None:
         """Writes result.json, which makes the run a finished one."""
-        write_json(self.directory / RESULT, result)
+        self.write_json(RESULT, result)
+        self.finished = True
+
+    def save(self, step: int, state: Any, metrics: Mapping[str, Sequence[float]]) -> None:
+        """Writes the metrics so far, then a checkpoint that replaces the one before the last.
+
+        Raises:
+            OSError: the disk is full, or cannot be written to.
+        """
+        self.write_metrics(metrics)
+        rows = len(metrics["step"])
+        save_checkpoint(self.directory, step, state, rows=rows, run=_config_digest(self.config))
+
+    def restore(self, template: State) -> tuple[int, State, Columns] | None:
+        """The latest checkpoint, and the metrics up to its step; None where there is none.
+
+        Args:
+            template: a state of the same structure, shapes and types.
+
+        Raises:
+            InputError: the metrics are damaged, or all checkpoints. Where an earlier one can be
+                read, a damaged one is noted and put aside.
+        """
+        if not (self.directory / CHECKPOINTS).is_dir():
+            return None
+        found, unusable = latest_checkpoint(
+            self.directory, template, run=_config_digest(self.config)
+        )
+        if found is None and unusable:
+            step = max(unusable)
+            raise InputError(
+                f"{self.directory}/{CHECKPOINTS}/{step} cannot be read ({unusable[step]}), nor any "
+                "earlier one; try again if that may pass, or give --overwrite to start anew"
+            )
+        for step, why in unusable.items():
+            put_aside(self.directory, step, why)
+        if found is None:
+            return None
+        step, state, rows = found
+        remember_checkpoint(self.directory, step)
+        metrics = read_metrics(self.directory)
+        keep = [i for i, s in enumerate(metrics["step"]) if s <= step]
+        if len(keep) != rows:
+            raise InputError(
+                f"{self.directory / METRICS}: has {len(keep):,} rows up to update {step:,}, where "
+                f"the checkpoint of that update was saved with {rows:,}; bring the file back, or "
+                "give --overwrite to start anew"
+            )
+        return step, state, {name: [column[i] for i in keep] for name, column in metrics.items()}
 
 
-def read_config(directory: Path) -> dict[str, Any]:
-    """What determines the numbers of a run.
+@contextmanager
+def _writing_to(directory: Path) -> Iterator[None]:
+    """Says so where a directory cannot be written to; a full disk is another matter."""
+    try:
+        yield
+    except OSError as error:
+        if is_disk_full(error):
+            raise
+        raise InputError(f"{directory}: cannot be written ({error.strerror})") from None
+
+
+def _refuse_what_is_no_run(directory: Path) -> None:
+    found = sorted(p.name for p in directory.iterdir() if not p.name.startswith("."))
+    if found and CONFIG not in found:
+        raise InputError(
+            f"{directory}: has files ({', '.join(found[:3])}) but no {CONFIG}, so it is "
+            "no run directory; give another --out"
+        )
+
+
+def _changes(old: Mapping[str, Any], new: Mapping[str, Any]) -> list[str]:
+    found = sorted(differences(old, new).items())
+    return [f"{name}: there {there!r}, now {now!r}" for name, (there, now) in found]
+
+
+def _config_digest(config: Mapping[str, Any]) -> str:
+    return digest_of(json.dumps(config, sort_keys=True))
+
+
+def _stored(path: Path) -> dict[str, Any]:
+    """What config.json holds, if it is as it was written."""
+    stored = read_object(path)
+    config = stored.get("config")
+    if not isinstance(config, dict):
+        raise InputError(f"{path}: has no config; is it a run directory of jaxiso?")
+    if stored.get("config_sha256", _config_digest(config)) != _config_digest(config):
+        raise InputError(
+            f"{path}: is not as it was written: it is damaged, or was changed since; bring it "
+            "back, or give --overwrite to start the run anew"
+        )
+    return stored
+
+
+def read_stored(directory: Path) -> dict[str, Any]:
+    """All that config.json holds: config, origin, source.
 
     Raises:
         InputError: the directory holds no run.
@@ -232,14 +358,49 @@ def read_config(directory: Path) -> dict[str, Any]:
     if not path.exists():
         missing = f"has no {CONFIG}" if directory.is_dir() else "there is no such directory"
         raise InputError(f"{directory}: {missing}; give the directory of a run (its --out)")
-    config = read_object(path).get("config")
-    if not isinstance(config, dict):
-        raise InputError(f"{path}: has no config; is it a run directory of jaxiso?")
-    return config
+    if (directory / OVERWRITING).exists():
+        raise InputError(
+            f"{directory}: an --overwrite of this run was interrupted; run the training again"
+        )
+    return _stored(path)
+
+
+def read_config(directory: Path) -> dict[str, Any]:
+    """What determines the numbers of a run.
+
+    Raises:
+        InputError: the directory holds no run.
+    """
+    return read_stored(directory)["config"]
+
+
+def read_metrics(directory: Path) -> Columns:
+    """The metrics table of a run directory, as columns.
+
+    Raises:
+        InputError: there is none, or it is damaged.
+    """
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    path = directory / METRICS
+    verify(directory, METRICS)
+    try:
+        columns = pq.read_table(path).to_pydict()
+    except (OSError, ValueError, pa.ArrowException) as error:
+        raise InputError(
+            f"{path}: cannot be read ({first_line(error)}); is {directory} a run "
+            "directory? --overwrite starts the run anew"
+        ) from None
+    if not {"seed", "step"} <= columns.keys():
+        raise InputError(f"{path}: has no columns seed and step; --overwrite starts the run anew")
+    return columns
 
 
 def read_checkpoint(directory: Path, template: State) -> tuple[int, State]:
     """The step and the state of the latest checkpoint that can be read; changes nothing.
+
+    That of a finished run is the last one, or none.
 
     Args:
         directory: of a run.
@@ -254,72 +415,16 @@ def read_checkpoint(directory: Path, template: State) -> tuple[int, State]:
             f"{folder}: there is no such directory, so there is no trained model; run the training "
             "again (the results of a run can be kept without its checkpoints)"
         )
-    found, unusable = _latest_checkpoint(directory, template)
+    refuse_path(directory)
+    config = read_config(directory)
+    found, unusable = latest_checkpoint(directory, template, run=_config_digest(config))
     for step, why in unusable.items():
-        console.note(f"{folder}/{step} cannot be read ({why})")
+        note(f"{folder}/{step} cannot be read ({why})")
     if found is None:
         raise InputError(f"{folder}: holds no checkpoint that can be read; run the training again")
-    return found
-
-
-def _latest_checkpoint(
-    directory: Path, template: State
-) -> tuple[tuple[int, State] | None, dict[int, str]]:
-    """The latest checkpoint that can be read, and why later ones cannot."""
-    import orbax.checkpoint as ocp
-
-    unusable: dict[int, str] = {}
-    with _checkpoints(directory) as manager:
-        for step in sorted(manager.all_steps(), reverse=True):
-            try:
-                arguments = ocp.args.StandardRestore(_abstract(template))
-                return (step, manager.restore(step, args=arguments)), unusable
-            except Exception as error:  # orbax raises many kinds
-                unusable[step] = f"{type(error).__name__}: {str(error).splitlines()[0][:200]}"
-    return None, unusable
-
-
-def _checkpoints(directory: Path):
-    import orbax.checkpoint as ocp
-
-    return ocp.CheckpointManager(
-        (directory / CHECKPOINTS).absolute(),
-        options=ocp.CheckpointManagerOptions(
-            # Two, so that a damaged one leaves another to go on from.
-            max_to_keep=2,
-            enable_async_checkpointing=False,
-        ),
-    )
-
-
-def read_metrics(directory: Path) -> dict[str, list[float]]:
-    """The metrics table of a run directory, as columns.
-
-    Raises:
-        InputError: there is none, or it is damaged.
-    """
-    import pyarrow as pa
-    import pyarrow.parquet as pq
-
-    path = directory / METRICS
-    try:
-        return pq.read_table(path).to_pydict()
-    except (OSError, pa.ArrowException) as error:
+    if (directory / RESULT).exists() and found[0] < max(last_saved(directory), *unusable, 0):
         raise InputError(
-            f"{path}: cannot be read ({str(error).splitlines()[0]}); is {directory} a run "
-            "directory? --overwrite starts the run anew"
-        ) from None
-
-
-def _abstract(template: Any) -> Any:
-    import jax
-
-    return jax.tree.map(lambda x: jax.ShapeDtypeStruct(x.shape, x.dtype), template)
-
-
-def _differences(old: dict[str, Any], new: dict[str, Any]) -> list[str]:
-    return [
-        f"{name}: there {old.get(name, 'absent')!r}, now {new.get(name, 'absent')!r}"
-        for name in sorted(old.keys() | new.keys())
-        if old.get(name) != new.get(name)
-    ]
+            f"{folder}: the trained model is missing or damaged; run the training again, which "
+            f"goes on after update {found[0]:,}"
+        )
+    return found[:2]

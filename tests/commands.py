@@ -1,13 +1,21 @@
-"""Running jaxiso's commands as processes, and killing them."""
+"""Running jaxiso's commands: as processes, which are killed; and inside of this one."""
 
 from __future__ import annotations
 
+import io
+import logging
 import signal
 import subprocess
 import sys
+import threading
 import time
-from collections.abc import Callable
+import warnings
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
+from typing import NamedTuple
+
+from jaxiso.cli.console import LOGGERS, run_command
 
 
 def command(module: str, *arguments: object) -> list[str]:
@@ -51,3 +59,46 @@ def after_update_20(out: Path) -> bool:
     folder = out / "checkpoints"
     # Checkpoints replace each other: the one of update 20 itself may be gone soon.
     return folder.is_dir() and any(p.name.isdigit() and int(p.name) >= 20 for p in folder.iterdir())
+
+
+class Ended(NamedTuple):
+    """How a command ended, as its process would have."""
+
+    code: int
+    out: str
+    err: str
+
+
+def run_here(main: Callable[[], object], *, encoding: str = "utf-8") -> Ended:
+    """Runs a command's `main` by `run_command` in this process, on streams of an encoding."""
+    streams = [io.TextIOWrapper(io.BytesIO(), encoding=encoding) for _ in range(2)]
+    before = sys.stdout, sys.stderr
+    code: object = 0
+    with process_as_before():
+        try:
+            sys.stdout, sys.stderr = streams
+            run_command(lambda: (main(), None)[1])
+        except SystemExit as ended:
+            code = ended.code or 0
+        finally:
+            sys.stdout, sys.stderr = before
+    texts = []
+    for stream in streams:
+        stream.flush()
+        texts.append(stream.detach().getvalue().decode(encoding))  # pyright: ignore
+    assert isinstance(code, int), code
+    return Ended(code, *texts)
+
+
+@contextmanager
+def process_as_before() -> Iterator[None]:
+    """Takes back what `run_command` changes of the process that it expects to end."""
+    hooks = sys.excepthook, threading.excepthook, sys.unraisablehook
+    levels = {name: logging.getLogger(name).level for name in LOGGERS}
+    with warnings.catch_warnings():
+        try:
+            yield
+        finally:
+            sys.excepthook, threading.excepthook, sys.unraisablehook = hooks
+            for name, level in levels.items():
+                logging.getLogger(name).setLevel(level)
