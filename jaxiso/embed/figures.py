@@ -2,20 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
 
-from jaxiso.experiments.trajectory import by_step, log_normalised, of_isotropy
-from jaxiso.files import replacing
+from jaxiso.cli.console import several
+from jaxiso.embed.trajectory import Metrics, by_step, log_normalised, of_isotropy
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 
-def figure_across_training(metrics: Mapping[str, Sequence[float]], title: str) -> Figure:
+def figure_across_training(metrics: Metrics, title: str) -> Figure:
     """Paper A, Figure 2: silhouette, and log-normalised IsoScore, against the number of updates.
 
     Args:
@@ -32,7 +30,12 @@ def figure_across_training(metrics: Mapping[str, Sequence[float]], title: str) -
         ("Log-normalised IsoScore", log_normalised(values["isoscore"])),
     )
     for ax, (label, value) in zip(axes, panels, strict=True):
-        ax.plot(steps, value.mean(axis=1), color="C0", label=f"mean of {value.shape[1]} seed(s)")
+        ax.plot(
+            steps,
+            value.mean(axis=1),
+            color="C0",
+            label=f"mean of {several(value.shape[1], 'seed')}",
+        )
         if value.shape[1] > 1:
             low, high = value.min(axis=1), value.max(axis=1)
             ax.fill_between(steps, low, high, color="C0", alpha=0.25, lw=0, label="range of seeds")
@@ -43,7 +46,7 @@ def figure_across_training(metrics: Mapping[str, Sequence[float]], title: str) -
     return figure
 
 
-def figure_relationship(metrics: Mapping[str, Sequence[float]], title: str) -> Figure:
+def figure_relationship(metrics: Metrics, title: str) -> Figure:
     """Paper A, Figure 3: silhouette against IsoScore, both averaged over seeds.
 
     Args:
@@ -65,7 +68,7 @@ def figure_relationship(metrics: Mapping[str, Sequence[float]], title: str) -> F
     return figure
 
 
-def figure_frontier(metrics: Mapping[str, Sequence[float]], title: str) -> Figure:
+def figure_frontier(metrics: Metrics, title: str) -> Figure:
     """Silhouette and accuracy against IsoScore at the end of training, for each weight of isotropy.
 
     Faint lines are the ways there. All values are means over seeds.
@@ -101,15 +104,3 @@ def figure_frontier(metrics: Mapping[str, Sequence[float]], title: str) -> Figur
     axes[1].legend(fontsize="small")
     figure.suptitle(title, parse_math=False)
     return figure
-
-
-def save_figure(figure: Figure, path: Path) -> list[Path]:
-    """Writes a figure as PNG and PDF; `path` has no suffix. Returns both paths."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    saved = []
-    for suffix, metadata in ((".png", None), (".pdf", {"CreationDate": None})):
-        file = path.with_name(path.name + suffix)
-        with replacing(file) as content:
-            figure.savefig(content, format=suffix[1:], dpi=150, metadata=metadata)
-        saved.append(file)
-    return saved

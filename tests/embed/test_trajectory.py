@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from jaxiso.experiments.trajectory import (
+from jaxiso.embed.trajectory import (
     by_step,
     correlations,
     log_normalised,

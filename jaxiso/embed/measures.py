@@ -8,19 +8,17 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float, Int
 
-from jaxiso.experiments.embed_data import EmbedConfig, Part
-from jaxiso.metrics.clusters import (
-    calinski_harabasz_of_codes,
-    davies_bouldin_of_codes,
-    dunn_of_tiles,
-)
-from jaxiso.metrics.isotropy import isoscore_of_points
+from jaxiso.embed.inputs import Part
+from jaxiso.metrics.clusters import calinski_harabasz_score, davies_bouldin_score, dunn_index
+from jaxiso.metrics.isotropy import isoscore
 from jaxiso.metrics.pairwise import any_tile_shape, plan_tiles
-from jaxiso.metrics.silhouette import silhouette_of_tiles
+from jaxiso.metrics.silhouette import silhouette_score
 
 
 class Measurements(NamedTuple):
     """What is measured after an update. None: not asked for.
+
+    NaN: the vectors or scores are no longer finite; or of a random sample with one label only.
 
     Attributes:
         isoscore: of the distinct vectors ("unpaired embeddings") that the items trained on read.
@@ -49,12 +47,8 @@ class Measurements(NamedTuple):
     test_accuracy: Float[Array, ""] | None = None
 
 
-def features(vectors: Float[Array, "v d"], part: Part) -> Float[Array, "n width"]:
-    """The features of a part's items: the vectors they read, side by side."""
-    return _features(vectors, part.rows)
-
-
-def _features(vectors: Float[Array, "v d"], rows: Int[Array, "n inputs"]) -> Array:
+def features(vectors: Float[Array, "v d"], rows: Int[Array, "n inputs"]) -> Array:
+    """The features of items, (n, inputs·d): the vectors they read, side by side."""
     return vectors[rows].reshape(rows.shape[0], -1)
 
 
@@ -64,45 +58,65 @@ def read_vectors(vectors: Float[Array, "v d"], part: Part) -> Float[Array, "u d"
 
 
 def measure_part(
-    config: EmbedConfig,
     vectors: Float[Array, "v d"],
     part: Part,
     key: Array,
     *,
+    k: int,
+    sample: int,
     track: bool = False,
 ) -> dict[str, Array]:
     """IsoScore and silhouette of a part, or of a sample of it, under their names.
 
     Args:
-        config: of the experiment.
         vectors: in their present state.
         part: which items.
         key: of the sample.
+        k: number of labels.
+        sample: items to draw, where the part is not measured whole.
         track: the other indices of clusters too.
     """
     cloud, clusters, plan = read_vectors(vectors, part), part.clusters, part.plan
     if plan is not None:
-        points = features(vectors, part)
+        points = features(vectors, part.rows)
     else:
-        assert config.sample is not None
         item_key, vector_key = jax.random.split(key)
-        items = _draw(item_key, part.rows.shape[0], config.sample)
+        items = _draw(item_key, part.rows.shape[0], sample)
         clusters = part.clusters[items]
-        points = _features(vectors, part.rows[items])
-        plan = plan_tiles(clusters, config.clusters, any_tile_shape(len(items), config.clusters))
-        cloud = cloud[_draw(vector_key, cloud.shape[0], config.sample)]
+        points = features(vectors, part.rows[items])
+        plan = plan_tiles(clusters, k, any_tile_shape(len(items), k))
+        cloud = cloud[_draw(vector_key, cloud.shape[0], sample)]
     found = {
-        "isoscore": isoscore_of_points(cloud),
-        "silhouette": jnp.mean(silhouette_of_tiles(points, clusters, plan)),
+        "isoscore": isoscore(cloud),
+        "silhouette": silhouette_score(points, clusters, plan=plan),
     }
     if track:
-        k = config.clusters
-        found["calinski_harabasz"] = calinski_harabasz_of_codes(points, clusters, k)
-        found["davies_bouldin"] = davies_bouldin_of_codes(points, clusters, k)
-        found["dunn"] = dunn_of_tiles(points, plan)
+        found["calinski_harabasz"] = calinski_harabasz_score(points, clusters, num_labels=k)
+        found["davies_bouldin"] = davies_bouldin_score(points, clusters, num_labels=k)
+        found["dunn"] = dunn_index(points, clusters, plan=plan)
     return found
 
 
 def _draw(key: Array, n: int, sample: int) -> Int[Array, " sample"]:
     """A random sample of 0 to n - 1 without replacement; all of them where there are fewer."""
     return jax.random.permutation(key, n)[: min(sample, n)]
+
+
+def accuracy(scores: Float[Array, "n k"], targets: Array) -> Float[Array, ""]:
+    """Share of items whose highest score, or all of whose signs, are those of their targets.
+
+    Args:
+        scores: of each class; -inf for one that cannot be.
+        targets: class ids, shape (n,), or 0 and 1 for each label, shape (n, k).
+
+    Returns:
+        NaN where scores have left float32's range, which leaves nothing to compare.
+    """
+    if targets.ndim == 2:
+        decided, right = scores, jnp.all((scores > 0) == (targets > 0.5), axis=1)
+    else:
+        decided = jnp.max(scores, axis=1)
+        right = jnp.argmax(scores, axis=1).astype(targets.dtype) == targets
+    # A mean multiplies by 1/n, which makes 0.99999994 of a perfect score.
+    share = jnp.sum(right).astype(jnp.float32) / right.shape[0]
+    return jnp.where(jnp.all(jnp.isfinite(decided)), share, jnp.nan)

@@ -13,6 +13,8 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float, Int
 
+from jaxiso.metrics.points import dot, lengths
+
 
 class TriplePool(NamedTuple):
     """All triples of n items of K labels: anchor and positive of one label, negative of another.
@@ -89,14 +91,9 @@ def triplet_loss(points: Float[Array, "n d"], triples: Triples) -> Float[Array, 
     Reference: paper A, Appendix B; its Eq. 5 is minus the sum of this over all triples.
     """
     anchor = points[triples.anchor]
-    near = _length(anchor - points[triples.positive])
-    far = _length(anchor - points[triples.negative])
+    near = lengths(anchor - points[triples.positive])
+    far = lengths(anchor - points[triples.negative])
     return jnp.mean(jnp.maximum(near - far, 0))
-
-
-def _length(rows: Float[Array, "t d"]) -> Float[Array, " t"]:
-    squares = jnp.sum(rows**2, axis=1)
-    return jnp.where(squares > 0, jnp.sqrt(jnp.where(squares > 0, squares, 1)), 0)
 
 
 def centroid_scores(
@@ -114,7 +111,7 @@ def centroid_scores(
     middle = jnp.mean(known, axis=0, keepdims=True)
     sums = jax.ops.segment_sum(known - middle, clusters, k)
     centroids = sums / jnp.maximum(counts, 1)[:, None]
-    along = jnp.dot(points - middle, centroids.T, precision=jax.lax.Precision.HIGHEST)
+    along = dot(points - middle, centroids.T)
     # ‖x‖² - 2x·c + ‖c‖² is smallest where this is largest.
     scores = 2 * along - jnp.sum(centroids**2, axis=1)[None, :]
     return jnp.where(counts[None, :] > 0, scores, -jnp.inf)

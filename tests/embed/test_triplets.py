@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from sklearn.neighbors import NearestCentroid
 
-from jaxiso.experiments.triplets import (
+from jaxiso.embed.triplets import (
     Triples,
     centroid_scores,
     draw_triples,
@@ -32,17 +32,17 @@ def all_triples() -> set[tuple[int, ...]]:
 
 def test_each_triple_is_drawn_as_often_as_any_other():
     pool = make_pool(CLUSTERS, 5)
-    drawn = jax.jit(draw_triples, static_argnums=2)(jax.random.key(0), pool, DRAWS)
+    draw = jax.jit(draw_triples, static_argnums=2)
+    drawn = draw(jax.random.key(0), pool, DRAWS)
     rows, counts = np.unique(np.stack(drawn, axis=1), axis=0, return_counts=True)
     assert {tuple(row) for row in rows.tolist()} == all_triples()
     expected = DRAWS / len(all_triples())
     chi_square = ((counts - expected) ** 2 / expected).sum()
     freedom = len(counts) - 1
     assert abs(chi_square - freedom) < 5 * (2 * freedom) ** 0.5
-    other = draw_triples(jax.random.key(1), pool, 100)
-    again = draw_triples(jax.random.key(1), pool, 100)
-    np.testing.assert_array_equal(np.stack(other), np.stack(again))
-    assert (np.stack(other) != np.stack(drawn)[:, :100]).any()
+    other, again = (np.stack(draw(jax.random.key(1), pool, DRAWS)) for _ in range(2))
+    np.testing.assert_array_equal(other, again)
+    assert (other != np.stack(drawn)).any()
 
 
 def test_loss_over_all_triples_is_the_papers():

@@ -1,0 +1,1 @@
+"""Paper A: pretrained vectors trained under a linear classifier."""
