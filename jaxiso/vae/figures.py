@@ -8,7 +8,9 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
-from jaxiso.experiments.mapper import DensityGraph
+from jaxiso.cli.console import several
+from jaxiso.papers import Reported
+from jaxiso.vae.mapper import DensityGraph
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -18,16 +20,8 @@ if TYPE_CHECKING:
 PANEL = 3.4  # inches
 
 
-class Point(NamedTuple):
-    """A mean over runs, and how far they spread.
-
-    Attributes:
-        mean: over the runs.
-        sd: their standard deviation; None where there is none, as for one run.
-    """
-
-    mean: float
-    sd: float | None = None
+Point = Reported
+"""A mean over runs, and their standard deviation where there are several."""
 
 
 class Reconstruction(NamedTuple):
@@ -200,7 +194,7 @@ def figure_mapper(graphs: Mapping[str, DensityGraph]) -> Figure:
             lw=0.8,
             zorder=2,
         )
-        found = f"{graph.components} component{'s' * (graph.components != 1)}"
+        found = several(graph.components, "component")
         ax.set_title(f"{name}: {found}, {graph.mass.sum():.0%} of the points", parse_math=False)
         ax.set_aspect("equal", "datalim")
         if ax is axes[-1]:

@@ -6,20 +6,24 @@ token NLL plus β·|KL - C|, so that the KL ends at C, whatever the posterior's 
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, fields
+from functools import lru_cache
 from typing import Any, Literal, NamedTuple
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 import optax
 from jax.stages import Wrapped
 from jaxtyping import Array, Float, Int
 
+from jaxiso import papers
+from jaxiso.cli.files import digest_of
 from jaxiso.data.batches import Batch
-from jaxiso.experiments.seeds import in_turn_on_cpu
-from jaxiso.metrics.posterior import gaussian_kl_of_arrays
+from jaxiso.metrics.posterior import gaussian_kl
 from jaxiso.models.vae import Encoded, Posterior, TextVAE
+from jaxiso.seeds import in_turn_on_cpu
 
 Objective = Literal["vae", "iwae"]
 
@@ -29,38 +33,43 @@ EVALUATION = 2**31 - 1
 
 @dataclass(frozen=True)
 class VAEConfig:
-    """What has to be known to compile the training.
+    """What has to be known to compile the training, by the names that config.json has.
 
     Attributes:
-        vocabulary: number of words, with the special ones.
+        ids: number of words, with the special ones.
         posterior: 'diagonal', 'isotropic', or 'none' for an autoencoder.
-        objective: 'vae', or 'iwae' for the importance-weighted bound, which has no target KL.
-        samples: draws of z for each sentence; 1 for 'vae'.
-        target: C, the KL aimed at, in nats.
-        ramp: updates over which the target rises linearly from 0.
-        beta: weight of the distance from the target.
         embedding_dim: size of a word's vector.
         hidden_dim: size of both LSTMs.
         latent_dim: size of the code z.
-        learning_rate: of Adam.
+        objective: 'vae', or 'iwae' for the importance-weighted bound, which has no target KL.
+        samples: draws of z for each sentence; 1 for 'vae'.
+        C: the KL aimed at, in nats.
+        ramp: updates over which the target rises linearly from 0.
+        beta: weight of the distance from the target.
+        lr: learning rate of Adam.
     """
 
-    vocabulary: int
+    ids: int
     posterior: Posterior
+    embedding_dim: int
+    hidden_dim: int
+    latent_dim: int
     objective: Objective = "vae"
     samples: int = 1
-    target: float = 15.0
-    ramp: int = 5000
-    beta: float = 1.0
-    embedding_dim: int = 200
-    hidden_dim: int = 512
-    latent_dim: int = 32
-    learning_rate: float = 5e-4
+    C: float = papers.VAE_C
+    ramp: int = papers.VAE["ramp"]
+    beta: float = papers.VAE["beta"]
+    lr: float = papers.VAE["lr"]
+
+    @staticmethod
+    def of(config: Mapping[str, Any]) -> VAEConfig:
+        """That of a run, from its config."""
+        return VAEConfig(**{field.name: config[field.name] for field in fields(VAEConfig)})
 
     def model(self) -> TextVAE:
         """The network."""
         return TextVAE(
-            self.vocabulary, self.posterior, self.embedding_dim, self.hidden_dim, self.latent_dim
+            self.ids, self.posterior, self.embedding_dim, self.hidden_dim, self.latent_dim
         )
 
 
@@ -113,18 +122,20 @@ class VAEExperiment(NamedTuple):
         step: (state, batch) → (state after one more update, losses of the batch before it).
         losses: (params, batch, key, target) → losses.
         code: (params, batch, key) → posteriors, a draw of each and its likelihood.
+        bound: (params, batch, key) → the negated importance-weighted bound of each sentence, (b,).
     """
 
     init: Callable[[Array], VAEState]
     step: Callable[[VAEState, Batch], tuple[VAEState, Losses]]
     losses: Callable[[Any, Batch, Array, Array | float], Losses]
     code: Callable[[Any, Batch, Array], Coded]
+    bound: Callable[[Any, Batch, Array], Float[Array, " b"]]
 
 
 def make_vae(config: VAEConfig) -> VAEExperiment:
     """The training as pure functions of one seed; seeds by `vmap` or `lax.map` outside."""
     model = config.model()
-    adam = optax.adam(config.learning_rate, eps=1e-7)  # Keras' epsilon
+    adam = optax.adam(config.lr, eps=1e-7)  # Keras' epsilon
 
     def init(key):
         init_key, key = jax.random.split(key)
@@ -151,7 +162,7 @@ def make_vae(config: VAEConfig) -> VAEExperiment:
 
     def step(state, batch):
         key = jax.random.fold_in(state.key, state.updates)
-        target = config.target * jnp.minimum(1.0, (state.updates + 1) / config.ramp)
+        target = config.C * jnp.minimum(1.0, (state.updates + 1) / config.ramp)
 
         def loss(params):
             found = losses(params, batch, key, target)
@@ -170,7 +181,11 @@ def make_vae(config: VAEConfig) -> VAEExperiment:
         log_variance = none if encoded.log_variance is None else encoded.log_variance
         return Coded(encoded.mean, log_variance, z, rec, divergence(encoded))
 
-    return VAEExperiment(init, step, losses, code)
+    def bound(params, batch, key):
+        encoded: Any = model.apply(params, batch.tokens, batch.lengths, method=model.encode)
+        return _importance_weighted(model, params, batch, encoded, key, config.samples)[0]
+
+    return VAEExperiment(init, step, losses, code, bound)
 
 
 class SeedPrograms(NamedTuple):
@@ -181,11 +196,13 @@ class SeedPrograms(NamedTuple):
         step: (states, sums, batch) → both after one more update; the old ones are consumed. Sums
             are of loss, rec, kl and sentences, shape (seeds, 4).
         code: (states, batch, number) → Coded of all seeds; the number picks the random draws.
+        bound: (states, batch, number) → `VAEExperiment.bound` of all seeds, shape (seeds, b).
     """
 
     init: Wrapped
     step: Wrapped
     code: Wrapped
+    bound: Wrapped
 
 
 def over_seeds(experiment: VAEExperiment) -> SeedPrograms:
@@ -200,18 +217,37 @@ def over_seeds(experiment: VAEExperiment) -> SeedPrograms:
 
         return in_turn_on_cpu(one, (states, sums))
 
-    def code(states, batch, number):
-        def one(state):
-            key = jax.random.fold_in(jax.random.fold_in(state.key, EVALUATION), number)
-            return experiment.code(state.params, batch, key)
+    def measured(measure):
+        def of_seeds(states, batch, number):
+            def one(state):
+                key = jax.random.fold_in(jax.random.fold_in(state.key, EVALUATION), number)
+                return measure(state.params, batch, key)
 
-        return in_turn_on_cpu(one, states)
+            return in_turn_on_cpu(one, states)
+
+        return jax.jit(of_seeds)
 
     return SeedPrograms(
         init=jax.jit(jax.vmap(experiment.init)),
         step=jax.jit(step, donate_argnums=(0, 1)),
-        code=jax.jit(code),
+        code=measured(experiment.code),
+        bound=measured(experiment.bound),
     )
+
+
+def model_digest(params: Any) -> str:
+    """SHA-256 of the parameters of all seeds: which trained models they are."""
+    parts: list[str | bytes] = []
+    for path, leaf in jax.tree_util.tree_leaves_with_path(params):
+        array = np.ascontiguousarray(leaf)
+        parts += [f"{jax.tree_util.keystr(path)} {array.dtype.str} {array.shape}", array.tobytes()]
+    return digest_of(*parts)
+
+
+@lru_cache(maxsize=8)
+def seed_programs(config: VAEConfig) -> SeedPrograms:
+    """What trains and measures all seeds of a run."""
+    return over_seeds(make_vae(config))
 
 
 def sample_posterior(key: Array, encoded: Encoded) -> Float[Array, "b latent"]:
@@ -226,7 +262,7 @@ def divergence(encoded: Encoded) -> Float[Array, " b"]:
     """KL(q(z|x) ‖ p(z)) of each sentence, in nats; 0 for an autoencoder."""
     if encoded.log_variance is None:
         return jnp.zeros(encoded.mean.shape[0], encoded.mean.dtype)
-    return gaussian_kl_of_arrays(encoded.mean, encoded.log_variance)
+    return gaussian_kl(encoded.mean, encoded.log_variance)
 
 
 def negative_log_likelihood(

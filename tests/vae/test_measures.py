@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import re
 from typing import Any
 
 import jax
@@ -10,31 +11,23 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 from numpy_lstm import next_word_scores
+from sklearn.metrics import silhouette_score
 
 from jaxiso.data.batches import Batches
-from jaxiso.experiments import vae_measures
-from jaxiso.experiments.vae import VAEConfig, make_vae
-from jaxiso.metrics.isotropy import isotropy_score
+from jaxiso.metrics.isotropy import isoscore, isotropy_score
+from jaxiso.vae import measures as vae_measures
+from jaxiso.vae.experiment import VAEConfig, make_vae
 
 RNG = np.random.default_rng(0)
 SENTENCES = [np.array([*RNG.integers(3, 12, RNG.integers(1, 6)), 2], np.int32) for _ in range(11)]
 
 
-@pytest.fixture(autouse=True)
-def any_rank():
-    """Flax's Dense adds a bias of one dimension to rows."""
-    with jax.numpy_rank_promotion("allow"):
-        yield
-
-
 @pytest.fixture(scope="module")
 def model() -> Any:
     """A model with one latent dimension, so that p(x) can be integrated."""
-    config = VAEConfig(
-        vocabulary=12, posterior="diagonal", embedding_dim=4, hidden_dim=5, latent_dim=1
-    )
+    config = VAEConfig(ids=12, posterior="diagonal", embedding_dim=4, hidden_dim=5, latent_dim=1)
     with jax.numpy_rank_promotion("allow"):
-        params = make_vae(config).init(jax.random.key(0)).params
+        params = jax.jit(make_vae(config).init)(jax.random.key(0)).params
     # Large weights: a model as it starts does not look at z.
     return vae_measures.make_evaluation(config), jax.tree.map(lambda x: 2 * x, params)
 
@@ -106,7 +99,7 @@ def test_posterior_shape():
     assert found["logdet_cov"] == pytest.approx(expected, abs=0.1)
     assert found["mean_sq_norm"] == pytest.approx((mean.mean(0) ** 2).sum(), abs=0.05)
     assert found["isotropy_score_means"] == pytest.approx(float(isotropy_score(mean)), rel=1e-6)
-    assert 0 < found["isotropy_score_samples"] < 1
+    assert 0 < float(found["isotropy_score_samples"]) < 1
     codes = codes_of(mean, log_variance[:, :0])
     alone = vae_measures.posterior_shape(codes, np.random.default_rng(1))
     assert set(alone) == {"isotropy_score_means", "isotropy_score_means_random_signs"}
@@ -125,10 +118,33 @@ def test_random_signs_against_all_of_them():
     assert float(isotropy_score(points)) <= min(scores) + 1e-6
 
 
-def test_geometry_without_labels():
+def test_geometry():
     points = RNG.normal(size=(30, 3)).astype(np.float32)
-    assert set(vae_measures.geometry(points, None)) == {"isoscore_means", "effective_rank_means"}
     labels = np.repeat([0, 1, 2], 10)
-    assert {"silhouette_means", "davies_bouldin_means", "calinski_harabasz_means"} < set(
-        vae_measures.geometry(points, labels)
+    found = vae_measures.geometry(points, labels)
+    assert found["silhouette_means"] == pytest.approx(silhouette_score(points, labels), abs=1e-5)
+    assert found["isoscore_means"] == pytest.approx(float(isoscore(points)))
+    alone = vae_measures.geometry(points, None)
+    assert alone == found | dict.fromkeys(
+        ("silhouette_means", "calinski_harabasz_means", "davies_bouldin_means"),
+        "the corpus has no labels",
     )
+
+
+@pytest.mark.parametrize(
+    ("value", "reason"),
+    [(2, 2.0), (-np.inf, r"not a finite number \(-inf\)"), (np.nan, "not a finite number")],
+)
+def test_a_measure_is_a_number_or_a_reason(value, reason):
+    found = vae_measures.measured(lambda x: x, value)
+    assert found == reason if isinstance(reason, float) else re.match(reason, str(found))
+
+
+def test_why_a_measure_has_no_value():
+    flat = np.zeros((3, 4), np.float32)
+    codes = codes_of(flat, flat)
+    found = vae_measures.posterior_shape(codes, np.random.default_rng(0))
+    assert found["logdet_cov"] == "3 sentences do not span 4 latent dimensions: log 0"
+    assert isinstance(found["mean_sq_norm"], float)
+    found = vae_measures.posterior_shape(codes_of(flat + np.nan, flat), np.random.default_rng(0))
+    assert all("NaN" in str(why) for why in found.values() if "span" not in str(why))

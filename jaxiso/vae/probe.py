@@ -18,8 +18,8 @@ import optax
 from jaxtyping import Array, Float, Int
 from numpy.typing import ArrayLike
 
-from jaxiso.metrics.checks import as_points
-from jaxiso.models.probe import Probe
+from jaxiso.metrics.points import as_points
+from jaxiso.models.heads import Probe
 
 
 @dataclass(frozen=True)
@@ -91,25 +91,19 @@ def probe_accuracies(
             f"Training items have {train[0].shape[1]} features, test items {features.shape[1]}; "
             "they have to be the same."
         )
-    right = _count_right(_trained(key, *train, config), features, labels, config)
+    right = _count_right(train_probes(key, *train, config), features, labels, config)
     return 100 * np.asarray(right, np.float64) / len(labels)
 
 
 def train_probes(key: Array, features: ArrayLike, labels: ArrayLike, config: ProbeConfig) -> Any:
     """Parameters of trained probes, stacked along a first axis of size initialisations.
 
-    Compiles once for each shape of the features.
-
-    Args:
-        key: of all probes; probe i is the same whatever their number.
-        features: one item a row, shape (n, d), used as they are: not standardised.
-        labels: 0 to classes - 1, shape (n,).
-        config: how to train.
-
-    Raises:
-        ValueError: as for `probe_accuracies`.
+    Compiles once for each shape of the features. Arguments and errors are those of
+    `probe_accuracies`.
     """
-    return _trained(key, *_checked("training", features, labels, config.classes), config)
+    points, codes = _checked("training", features, labels, config.classes)
+    params, order_keys = _start(key, points.shape[1], config)
+    return _train(params, order_keys, points, codes, config)
 
 
 def linear_accuracy(
@@ -121,15 +115,10 @@ def linear_accuracy(
     """Accuracy of a logistic regression, in percent: how well planes tell the classes apart.
 
     scikit-learn's, with its L2 penalty of 1, on the features as they are. It depends on no draw.
-
-    Args:
-        train_features: one item a row, shape (n, d).
-        train_labels: their classes, at least two different ones, shape (n,).
-        test_features: shape (m, d).
-        test_labels: shape (m,).
+    Arguments are those of `probe_accuracies`.
 
     Raises:
-        ValueError: as scikit-learn does.
+        ValueError: as scikit-learn does, such as for labels that are all the same.
     """
     from sklearn.linear_model import LogisticRegression
 
@@ -168,15 +157,7 @@ def batch_loss(
     labels: Int[Array, " b"],
     weights: Float[Array, " b"],
 ) -> Float[Array, ""]:
-    """Softmax cross-entropy, in nats: the mean over the items of weight 1; those of 0 are filling.
-
-    Args:
-        model: the probe.
-        params: of one probe.
-        features: shape (b, d).
-        labels: shape (b,).
-        weights: 0 or 1, shape (b,); at least one is 1.
-    """
+    """Softmax cross-entropy, in nats: the mean over items of weight 1; those of 0 are filling."""
     scores: Any = model.apply(params, features)
     losses = optax.softmax_cross_entropy_with_integer_labels(scores, labels)
     return jnp.sum(weights * losses) / jnp.sum(weights)
@@ -185,27 +166,16 @@ def batch_loss(
 def epoch_batches(
     key: Array, items: int, batch_size: int
 ) -> tuple[Int[Array, "batches b"], Float[Array, "batches b"]]:
-    """Minibatches of one pass through the items in random order.
-
-    Args:
-        key: of the order.
-        items: how many there are.
-        batch_size: of all batches alike; the last one is filled up.
+    """Minibatches of one pass through the items in random order; the last one is filled up.
 
     Returns:
-        Rows of the items and their weights, both of shape (batches, batch_size); filling is row 0
-        with weight 0.
+        Rows of the items and their weights; filling is row 0 with weight 0.
     """
     batches = -(-items // batch_size)
     filling = batches * batch_size - items
     order = jnp.pad(jax.random.permutation(key, items), (0, filling))
     weights = jnp.pad(jnp.ones(items), (0, filling))
     return order.reshape(batches, batch_size), weights.reshape(batches, batch_size)
-
-
-def _trained(key, features, labels, config):
-    params, order_keys = _start(key, features.shape[1], config)
-    return _train(params, order_keys, features, labels, config)
 
 
 @partial(jax.jit, static_argnames=("width", "config"))

@@ -7,9 +7,8 @@ from matplotlib.collections import LineCollection, PathCollection
 from matplotlib.colors import to_rgba
 from matplotlib.figure import Figure
 
-from jaxiso.experiments.mapper import DensityGraph
-from jaxiso.figures import save_figure
-from jaxiso.figures_vae import (
+from jaxiso.cli.figures import save_figure
+from jaxiso.vae.figures import (
     Classification,
     Point,
     Reconstruction,
@@ -18,6 +17,7 @@ from jaxiso.figures_vae import (
     figure_reconstruction,
     figure_tsne,
 )
+from jaxiso.vae.mapper import DensityGraph
 
 ODD = r"$\frac$_"  # would break where it is read as mathematics
 

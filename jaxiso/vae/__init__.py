@@ -1,0 +1,1 @@
+"""Paper B: the LSTM-VAE, its training and evaluation."""

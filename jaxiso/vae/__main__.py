@@ -1,0 +1,87 @@
+"""Runs `python -m jaxiso.vae`, and `python -m jaxiso.vae evaluate`."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+from jaxiso.cli.console import note, run_command
+from jaxiso.cli.options import parse
+from jaxiso.vae.options import (
+    ABOUT,
+    ABOUT_EVALUATE,
+    EvaluateOptions,
+    Options,
+    default_name,
+    with_defaults,
+)
+
+PROG = "python -m jaxiso.vae"
+
+
+def main(arguments: list[str] | None = None) -> None:
+    """Trains, or evaluates where the first argument is `evaluate`.
+
+    Args:
+        arguments: those after `python -m jaxiso.vae`; None for this process's.
+
+    Raises:
+        InputError: an option, a file or a run cannot be used.
+        Stopped: after SIGINT or SIGTERM, with the work saved.
+    """
+    given = sys.argv[1:] if arguments is None else arguments
+    if given[:1] == ["evaluate"]:
+        evaluate(given[1:])
+    else:
+        train(given)
+
+
+def train(arguments: list[str]) -> None:
+    """Runs `python -m jaxiso.vae`."""
+    options = with_defaults(parse(Options, prog=PROG, description=ABOUT, arguments=arguments))
+
+    from jaxiso.cli.machine import keep_compiled_programs, origin
+    from jaxiso.runs import Run
+    from jaxiso.vae import train as training
+
+    keep_compiled_programs()
+    text, config = training.load_training(options)
+    training.announce(text, config, quiet=options.quiet)
+    if options.dry_run:
+        training.print_estimate(text, config)
+        return
+    directory = options.out or Path("runs") / default_name(options, text.corpus.name)
+    with Run(
+        directory,
+        config,
+        origin=origin(),
+        source=text.corpus.where,
+        overwrite=options.overwrite,
+        quiet=options.quiet,
+    ) as run:
+        if run.finished:
+            note(f"{directory}: finished before; nothing to do", quiet=options.quiet)
+        else:
+            training.train(run, text, options)
+        training.print_result(directory, config, run.result)
+
+
+def evaluate(arguments: list[str]) -> None:
+    """Runs `python -m jaxiso.vae evaluate`."""
+    options = parse(
+        EvaluateOptions,
+        prog=f"{PROG} evaluate",
+        description=ABOUT_EVALUATE,
+        arguments=arguments,
+    )
+
+    from jaxiso.cli.machine import keep_compiled_programs
+    from jaxiso.vae.evaluate import evaluate_runs
+    from jaxiso.vae.tables import print_tables
+
+    keep_compiled_programs()
+    print_tables(evaluate_runs(options))
+
+
+if __name__ == "__main__":
+    run_command(main)

@@ -1,0 +1,231 @@
+"""What `python -m jaxiso.vae evaluate` does: reads trained models, measures, keeps the measures."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from jaxiso.cli.console import InputError, Progress, StopSignals, first_line, note
+from jaxiso.runs import EVALUATION, VOCABULARY, Run, read_checkpoint, read_stored, verify
+from jaxiso.vae.experiment import VAEConfig, model_digest
+from jaxiso.vae.measures import Measures, make_evaluation
+from jaxiso.vae.options import EvaluateOptions, Part, complete_config
+from jaxiso.vae.parts import PARTS, OneSeed
+from jaxiso.vae.tables import read_evaluation
+from jaxiso.vae.train import Text, load_text, start
+
+
+class Trained(NamedTuple):
+    """The model of a run.
+
+    Attributes:
+        directory: of the run.
+        config: what determined its numbers, completed.
+        source: where its text was.
+        params: the parameters of each seed.
+        updates: how many there were.
+        digest: of all parameters.
+    """
+
+    directory: Path
+    config: dict[str, Any]
+    source: dict[str, Any]
+    params: list[Any]
+    updates: int
+    digest: str
+
+
+def evaluate_runs(options: EvaluateOptions) -> list[dict[str, Any]]:
+    """Evaluates runs, one after the other; each run once.
+
+    Returns:
+        What `evaluate` does, of each.
+
+    Raises:
+        InputError: as `evaluate`.
+        Stopped: after SIGINT or SIGTERM.
+    """
+    directories: dict[Path, Path] = {}
+    for directory in options.runs:  # before hours of work
+        complete_config(read_stored(directory)["config"], directory)
+        first = directories.setdefault(directory.resolve(), directory)
+        if first is not directory:
+            note(f"{directory}: is the same run as {first}; it counts once")
+    return [evaluate(directory, options) for directory in directories.values()]
+
+
+def evaluate(directory: Path, options: EvaluateOptions) -> dict[str, Any]:
+    """Measures what is missing of a run, and writes it to its evaluation.json part by part.
+
+    Returns:
+        What is in that file, as `read_evaluation` gives it.
+
+    Raises:
+        InputError: no run of a VAE, no checkpoint, or a corpus that is not the one of the training.
+        Stopped: after SIGINT or SIGTERM; the parts measured so far are kept.
+    """
+    with Run.existing(directory, quiet=options.quiet) as run:
+        trained = load_model(directory)
+        evaluation = _earlier(trained)
+        parts: list[Part] = list(dict.fromkeys(options.parts or ()))
+        if options.parts is None:
+            settings = evaluation["settings"]
+            parts = [p for p in PARTS if settings.get(_key(p, options)) != options.settings(p)]
+        if parts:
+            text = load_trained_text(trained, options)
+            _measure(run, trained, text, parts, evaluation, options)
+        else:
+            note(f"{directory}: measured before; --parts measures anew", quiet=options.quiet)
+    return evaluation | {"run": str(directory)}
+
+
+def load_model(directory: Path) -> Trained:
+    """Reads the latest checkpoint of a run.
+
+    Raises:
+        InputError: no run of a VAE, or no checkpoint.
+    """
+    stored = read_stored(directory)
+    config = complete_config(stored["config"], directory)
+    _, state = jax.eval_shape(lambda: (None, start(config)[1]))
+    template = {"state": state, "seconds": jax.ShapeDtypeStruct((), jnp.float32)}
+    updates, saved = read_checkpoint(directory, template)
+    params: Any = saved["state"]["seeds"].params
+    seeds = [jax.tree.map(lambda x, s=s: x[s], params) for s in range(config["seeds"])]
+    source = stored.get("source")
+    source = source if isinstance(source, dict) else {}
+    return Trained(directory, config, source, seeds, updates, model_digest(params))
+
+
+def load_trained_text(trained: Trained, options: EvaluateOptions) -> Text:
+    """Reads the text that a model was trained on.
+
+    Raises:
+        InputError: it cannot be found, or it has changed since.
+    """
+    directory, config = trained.directory, trained.config
+    if (directory / VOCABULARY).exists():
+        verify(directory, VOCABULARY)
+    corpus = options.corpus or trained.source.get("corpus") or config["corpus"]
+    data_dir = options.data_dir or trained.source.get("data_dir")
+    if not options.data_dir and data_dir and not Path(str(data_dir)).is_dir():
+        data_dir = None  # it may be elsewhere by now, as in JAXISO_DATA
+    try:
+        text = load_text(config, str(corpus), data_dir=data_dir, quiet=True)
+    except InputError as error:
+        raise InputError(
+            f"{directory}: the text of the training cannot be read: {error}\nGive --corpus or "
+            "--data-dir with the data of the training."
+        ) from None
+    # A file may have another name by now; runs of earlier versions have no digests.
+    aside = ("cut", "corpus") if "test_sha256" in config else ("cut",)
+    changed = [
+        _changed(name, config[name], now)
+        for name, now in text.facts.items()
+        if name not in aside and name in config and config[name] != now
+    ]
+    if changed:
+        raise InputError(
+            f"{directory}: was not trained on what {text.corpus.source} has now: "
+            f"{'; '.join(changed)}. Give --corpus or --data-dir with the data of the training."
+        )
+    return text
+
+
+def _changed(name: str, then: Any, now: Any) -> str:
+    if name.endswith("_sha256"):
+        split = name.removesuffix("_sha256")
+        return f"its {split} sentences, their labels or the names of these are others ({name})"
+    return f"{name}: then {then!r}, now {now!r}"
+
+
+def _earlier(trained: Trained) -> dict[str, Any]:
+    """What was measured of this very model before; what cannot be used is noted."""
+    path = trained.directory / EVALUATION
+    empty: dict[str, Any] = {"settings": {}, "measures": {}, "remarks": {}, "texts": {}}
+    empty |= {"model": trained.digest, "updates": trained.updates, "config": trained.config}
+    try:
+        found = read_evaluation(trained.directory)
+    except InputError as error:
+        aside = path.with_name(f"damaged-{path.name}")
+        path.replace(aside)
+        note(f"{path} is put aside as {aside.name}, and all is measured anew: {first_line(error)}")
+        return empty
+    if found is None:
+        return empty
+    if found.get("model") != trained.digest or found["config"] != trained.config:
+        note(f"{path}: is of another model than the one that is there now; all is measured anew")
+        return empty
+    return found
+
+
+def _key(part: Part, options: EvaluateOptions) -> str:
+    """What the settings of a part are kept by: classification has measures for each protocol."""
+    code = part == "classification" and options.protocol == "code"
+    return f"{part}_code" if code else part
+
+
+def _measure(
+    run: Run,
+    trained: Trained,
+    text: Text,
+    parts: Sequence[Part],
+    evaluation: dict[str, Any],
+    options: EvaluateOptions,
+) -> None:
+    """Measures parts, and adds each to the evaluation, and to its file, when all seeds have it."""
+    config = VAEConfig.of(trained.config)
+    programs = make_evaluation(config)
+    test = text.vocabulary.encode_all(text.corpus.test.sentences, "test", quiet=True)
+    evaluation["test_sentences"] = len(test)
+    what, steps = f"evaluating {run.directory.name}", len(trained.params) * len(parts)
+    progress = Progress(what, steps, unit="parts", quiet=options.quiet)
+    with StopSignals("part") as signals, progress:
+        seeds = [
+            OneSeed(run, options, config, text, test, programs, params, number, trained.digest)
+            for number, params in enumerate(trained.params)
+        ]
+        for part in parts:
+            found: list[Measures] = []
+            for seed in seeds:
+                found.append(seed.measure(part))
+                progress.advance(info=f"{part}, seed {seed.number}")
+            measures, remarks = summarise(found)
+            kept = {k: v for k, v in evaluation["remarks"].items() if k not in measures}
+            evaluation["measures"] |= measures
+            evaluation["remarks"] = kept | remarks
+            evaluation["settings"][_key(part, options)] = options.settings(part)
+            evaluation["texts"] |= next((seed.texts for seed in seeds if seed.texts), {})
+            run.write_json(EVALUATION, evaluation | {"run": run.directory.name})
+            signals.stop_if_received(
+                f"{run.directory}: stopped after {part}; what was measured is kept, and the same "
+                "command goes on"
+            )
+
+
+def summarise(found: Sequence[Measures]) -> tuple[dict[str, dict[str, Any]], dict[str, str]]:
+    """Measures of all seeds with mean and standard deviation, and why some have no value.
+
+    Args:
+        found: what a part gave of each seed.
+    """
+    measures: dict[str, dict[str, Any]] = {}
+    remarks: dict[str, str] = {}
+    for name in found[0]:
+        given = [seed[name] for seed in found]
+        values = [value for value in given if not isinstance(value, str)]
+        mean = sd = None
+        if len(values) < len(given):
+            why = dict.fromkeys(value for value in given if isinstance(value, str))
+            remarks[name] = "; ".join(why)
+        else:
+            mean = float(np.mean(values))
+            sd = float(np.std(values, ddof=1)) if len(values) > 1 else None
+        values = [None if isinstance(value, str) else value for value in given]
+        measures[name] = {"values": values, "mean": mean, "sd": sd}
+    return measures, remarks

@@ -1,0 +1,286 @@
+"""Options of `python -m jaxiso.vae` and of its `evaluate`: what --help shows, and what is allowed.
+
+Nothing heavy is imported here, so that --help is fast.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Annotated, Any, Literal, get_args, get_origin
+
+from annotated_types import Ge, Gt
+from tyro.conf import Positional
+
+from jaxiso import papers
+from jaxiso.cli.console import InputError
+from jaxiso.cli.files import plain_name
+from jaxiso.cli.options import (
+    FREE,
+    Checked,
+    DataDir,
+    DryRun,
+    Out,
+    Overwrite,
+    Quiet,
+    Seed,
+    determining,
+    fields_of,
+    run_name,
+)
+
+ABOUT = """\
+Trains the LSTM-VAE of "On the Effect of Isotropy on VAE Representations of Text".
+
+The posterior is a Gaussian with a variance for each dimension (diagonal), or with one for all of
+them (isotropic); none trains an autoencoder. The KL is held at a target C.
+
+With no corpus named it trains a small model on sentences of the Lee news corpus, which ships inside
+gensim; the other corpora have the paper's sizes as defaults. A run that was interrupted goes on
+with the same command (without --overwrite), and ends in the same numbers.
+
+python -m jaxiso.vae evaluate RUN [RUN …] evaluates trained models; it has a --help of its own.
+"""
+
+ABOUT_EVALUATE = """\
+Evaluates trained LSTM-VAEs: every measurement of paper B, and the geometry of paper A.
+
+RUN is the directory of a training (its --out). The measurements go to RUN/evaluation.json, each
+part as soon as it is measured, figures to RUN/figures; tables show all runs beside the paper's
+numbers. Runs that differ by their --seed only are averaged. Parts:
+
+- reconstruction: rec, KL, active units, BLEU and ROUGE of greedy decoding (Table 4)
+- likelihood: importance-weighted NLL and perplexity
+- classification: probes on the posterior means, few-shot, with 30 % of the words deleted (Figure 2)
+- imputation: 75 % of the words hidden (Table 1)
+- generation: sentences between two others, and from the prior
+- posterior: the aggregated posterior and isotropy scores (Tables 2 and 3)
+- geometry: IsoScore, silhouette and others of the means by class
+- figures: t-SNE and Mapper of the means (Figure 3)
+"""
+
+Part = Literal[
+    "reconstruction",
+    "likelihood",
+    "classification",
+    "imputation",
+    "generation",
+    "posterior",
+    "geometry",
+    "figures",
+]
+
+Count = Annotated[int, Ge(1)]
+CountByCorpus = Annotated[int | None, Ge(1)]
+
+DEFAULTS: dict[str, Any] = {
+    "C": papers.VAE_C,
+    "seeds": papers.VAE_SEEDS,
+    "ramp": papers.VAE["ramp"],
+    "epochs": papers.VAE["epochs"],
+    "batch_size": papers.VAE["batch_size"],
+    "vocabulary": papers.VAE["vocabulary"],
+    "max_length": papers.VAE["max_length"],
+    "embedding_dim": papers.VAE["embedding_dim"],
+    "hidden_dim": papers.VAE["hidden_dim"],
+}
+"""The paper's, Section 3."""
+
+SMALL: dict[str, Any] = {
+    "C": 5.0,
+    "seeds": 1,
+    "ramp": 500,
+    "epochs": 40,
+    "batch_size": 32,
+    "vocabulary": 3000,
+    "max_length": 30,
+    "embedding_dim": 64,
+    "hidden_dim": 128,
+}
+"""For lee: minutes on two cores."""
+
+
+@dataclass(frozen=True)
+class Options(Checked):
+    """The command line; each field is an option. None: depends on the corpus, see `DEFAULTS`."""
+
+    posterior: Literal["diagonal", "isotropic", "none"] = "isotropic"
+    """diagonal: a variance for each dimension. isotropic: one for all. none: an autoencoder."""
+    corpus: str = "lee"
+    """lee, dbpedia, yahoo, brown; or a FILE: .txt with a sentence a line, .jsonl with text and
+    label; or a folder with train, validation and test.jsonl."""
+    data_dir: DataDir = None
+    C: Annotated[float | None, Gt(0)] = None
+    """Target KL, in nats. By default 15, as in the paper's Tables 2 and 3; 5 for lee."""
+    beta: Annotated[float, Ge(0)] = papers.VAE["beta"]
+    """Weight of the distance of the KL from its target."""
+    ramp: CountByCorpus = None
+    """Updates over which the target rises from 0 to C. By default 5000; 500 for lee."""
+    objective: Literal["vae", "iwae"] = "vae"
+    """iwae: the importance-weighted bound with --samples draws, without a target KL."""
+    samples: Count = 1
+    """Draws of the latent code a sentence, for iwae."""
+    seeds: CountByCorpus = None
+    """Number of seeds. By default 3; 1 for lee."""
+    seed: Seed = 0
+    epochs: CountByCorpus = None
+    """By default 20; 40 for lee."""
+    batch_size: CountByCorpus = None
+    """Sentences an update. By default 128; 32 for lee."""
+    batching: Literal["buckets", "faithful"] = "buckets"
+    """buckets: sentences of like length together. faithful: at random, as the authors did."""
+    lr: Annotated[float, Gt(0)] = papers.VAE["lr"]
+    """Learning rate of Adam."""
+    vocabulary: Annotated[int | None, Ge(2)] = None
+    """Words, unk included. By default 12000; 3000 for lee."""
+    max_length: CountByCorpus = None
+    """Words of a sentence; longer ones are cut, with a note. By default no limit; 30 for lee."""
+    sentence_rule: Literal["first", "cut"] | None = None
+    """Of each text, first: its first sentence; cut: all of it, up to --max-length. By default first
+    for dbpedia and yahoo, cut for the others."""
+    embedding_dim: CountByCorpus = None
+    """By default 200; 64 for lee."""
+    hidden_dim: CountByCorpus = None
+    """Of both LSTMs. By default 512; 128 for lee."""
+    latent_dim: Count = papers.VAE["latent_dim"]
+    """Dimensions of the latent code."""
+    checkpoint_every: Annotated[int, Ge(0), FREE] = 500
+    """Updates between checkpoints; one more comes after every epoch, and whenever ten minutes have
+    passed. 0 for none but those after every epoch."""
+    out: Out = None
+    overwrite: Overwrite = False
+    dry_run: DryRun = False
+    quiet: Quiet = False
+
+    def __post_init__(self) -> None:
+        """Refuses values out of bounds, and options that do not go together.
+
+        Raises:
+            InputError: names the option, its value and what is allowed.
+        """
+        super().__post_init__()
+        if self.objective == "iwae" and self.posterior == "none":
+            raise InputError("--objective iwae: needs a posterior; --posterior none has none")
+        if self.objective == "vae" and self.samples != 1:
+            raise InputError(f"--samples {self.samples}: only for --objective iwae")
+
+
+@dataclass(frozen=True)
+class EvaluateOptions(Checked):
+    """The command line of `evaluate`; each field is an option."""
+
+    runs: Positional[tuple[Path, ...]]
+    """Directories of trainings."""
+    parts: tuple[Part, ...] | None = None
+    """What to measure, anew if need be; the parts are listed above. By default all that have not
+    been measured yet with these settings. What was measured before is kept."""
+    protocol: Literal["paper", "code"] = "paper"
+    """Of the classification. paper: probes learn from training sentences, and are tested on test
+    sentences. code: from 80 % of the test sentences, tested on the others, as in the authors'."""
+    initialisations: Count = 10
+    """Probes of each kind, whose accuracies are averaged."""
+    importance_samples: Count = 100
+    """Draws of z a sentence for the likelihood."""
+    likelihood_sentences: Annotated[int, Ge(0)] = 500
+    """Test sentences, drawn at random, for the likelihood; 0 for all."""
+    data_dir: DataDir = None
+    corpus: str | None = None
+    """Corpus, FILE or folder, where it is not where the training found it."""
+    seed: Seed = 0
+    quiet: Quiet = False
+
+    def __post_init__(self) -> None:
+        """Refuses values out of bounds.
+
+        Raises:
+            InputError: names the option, its value and what is allowed.
+        """
+        super().__post_init__()
+        if not self.runs:
+            raise InputError("no run given; give the directories of trainings (their --out)")
+
+    def settings(self, part: Part) -> dict[str, Any]:
+        """What a part is measured with, to be read years later."""
+        own: dict[str, tuple[str, ...]] = {
+            "likelihood": ("importance_samples", "likelihood_sentences"),
+            "classification": ("protocol", "initialisations"),
+        }
+        return {name: getattr(self, name) for name in ("seed", *own.get(part, ()))}
+
+
+def corpus_defaults(corpus: str) -> dict[str, Any]:
+    """The defaults of the options that depend on the corpus."""
+    return SMALL if corpus == "lee" else DEFAULTS
+
+
+def with_defaults(options: Options) -> Options:
+    """Fills in what depends on the corpus."""
+    usual = corpus_defaults(options.corpus)
+    return replace(options, **{k: v for k, v in usual.items() if getattr(options, k) is None})
+
+
+def default_name(options: Options, corpus: str) -> str:
+    """The default name of the run directory: the model, and what is not the default.
+
+    Args:
+        options: with defaults.
+        corpus: its name.
+    """
+    parts = [plain_name(corpus), options.posterior]
+    if options.objective != "vae":
+        parts.append(options.objective)
+    elif options.posterior != "none":
+        parts.append(f"C{options.C:g}")
+    parts += [f"{options.seeds}seeds", f"{options.epochs}epochs"]
+    usual = determining(with_defaults(Options(corpus=options.corpus)))
+    for name in ("corpus", "posterior", "objective", "C", "seeds", "epochs"):
+        del usual[name]
+    return run_name(parts, {name: getattr(options, name) for name in usual}, usual)
+
+
+NEEDED = ("corpus", "posterior", "objective", "C", "seeds", "seed", "latent_dim")
+NEEDED += ("sentences", "tokens", "ids", "vocabulary_digest")
+"""What the config of every training has, however old."""
+
+
+def complete_config(config: Mapping[str, Any], where: object) -> dict[str, Any]:
+    """The config of a training, with the defaults of options that came after it.
+
+    Args:
+        config: as config.json has it.
+        where: the run, for messages.
+
+    Raises:
+        InputError: it is of another command, lacks what every training has, or has a value that no
+            option can have.
+    """
+    kind = config.get("experiment")
+    if kind != "vae":
+        raise InputError(
+            f"{where}: is a run of jaxiso.{kind or '?'}, not of jaxiso.vae; give the directory "
+            "of a VAE's training"
+        )
+    if missing := sorted(set(NEEDED) - config.keys()):
+        raise InputError(f"{where}/config.json: has no {', '.join(missing)}; is it damaged?")
+    known = fields_of(Options)
+    given = {name: value for name, value in config.items() if name in known}
+    for name, value in given.items():
+        lost = value is None and corpus_defaults(config["corpus"]).get(name) is not None
+        if lost or not _fits(value, known[name][0]):
+            raise InputError(f"{where}/config.json: {name} {value!r}: is it damaged?")
+    try:
+        return {**determining(with_defaults(Options(**given))), **config}
+    except InputError as error:
+        raise InputError(f"{where}/config.json: {error}; is it damaged?") from None
+
+
+def _fits(value: Any, hint: Any) -> bool:
+    """Whether a JSON value is of the type of an option."""
+    if get_origin(hint) is Literal:
+        return value in get_args(hint)
+    if get_args(hint):
+        return any(_fits(value, one) for one in get_args(hint))
+    if isinstance(value, bool):
+        return hint is bool
+    return isinstance(value, int | float if hint is float else hint)

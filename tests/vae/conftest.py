@@ -1,0 +1,60 @@
+"""One small corpus and two small trainings, which the tests of the commands share."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import jax
+import numpy as np
+import pytest
+
+from jaxiso.vae.__main__ import main
+
+SMALL = ("--vocabulary", 40, "--embedding-dim", 8, "--hidden-dim", 12, "--latent-dim", 4)
+SMALL += ("--batch-size", 8, "--ramp", 10, "--C", 2, "--lr", 0.01, "--epochs", 2, "--quiet")
+
+
+def run_main(*arguments: object) -> None:
+    with jax.numpy_dtype_promotion("standard"), jax.numpy_rank_promotion("allow"):
+        main([str(argument) for argument in arguments])
+
+
+@pytest.fixture(autouse=True)
+def standard_promotion():
+    """optax mixes int and float inside, and Flax's Dense adds a bias of one dimension to rows."""
+    with jax.numpy_dtype_promotion("standard"), jax.numpy_rank_promotion("allow"):
+        yield
+
+
+@pytest.fixture(scope="session")
+def corpus(tmp_path_factory) -> Path:
+    """A hundred and twenty labelled sentences; each of two classes has its own words.
+
+    All have six words: each length is a program to compile, and lengths matter elsewhere.
+    """
+    rng = np.random.default_rng(0)
+    lines = {}
+    while len(lines) < 120:
+        label = len(lines) % 2
+        words = [f"w{i}" for i in rng.integers(15 * label, 15 * label + 15, 6)]
+        lines[" ".join(words)] = "ab"[label]
+    path = tmp_path_factory.mktemp("text") / "toy.jsonl"
+    rows = (json.dumps({"text": text, "label": label}) for text, label in lines.items())
+    path.write_text("\n".join(rows) + "\n")
+    return path
+
+
+@pytest.fixture(scope="session")
+def trained(tmp_path_factory, corpus) -> Path:
+    """A finished training of two seeds: 24 updates in 2 epochs. Tests must not change it."""
+    out = tmp_path_factory.mktemp("runs") / "isotropic"
+    run_main("--corpus", corpus, *SMALL, "--seeds", 2, "--out", out)
+    return out
+
+
+@pytest.fixture(scope="session")
+def autoencoder(tmp_path_factory, corpus) -> Path:
+    out = tmp_path_factory.mktemp("runs") / "none"
+    run_main("--corpus", corpus, *SMALL, "--posterior", "none", "--seeds", 1, "--out", out)
+    return out

@@ -1,0 +1,116 @@
+"""Options of `python -m jaxiso.vae`: bounds, names of runs, configs of earlier runs."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from jaxiso.cli.console import InputError
+from jaxiso.cli.options import determining
+from jaxiso.papers import unlike, vae_settings
+from jaxiso.vae.options import (
+    EvaluateOptions,
+    Options,
+    complete_config,
+    default_name,
+    with_defaults,
+)
+
+REFERENCE = sorted((Path(__file__).parents[2] / "runs" / "reference").glob("vae-*"))
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"C": 0.0}, r"--C 0\.0: must be a finite number above 0"),
+        ({"C": float("nan")}, r"--C nan: must be a finite number above 0"),
+        ({"beta": -1.0}, r"--beta -1\.0: must be a finite number at least 0"),
+        ({"epochs": 0}, r"--epochs 0: must be at least 1"),
+        ({"batch_size": 0}, r"--batch-size 0: must be at least 1"),
+        ({"hidden_dim": -3}, r"--hidden-dim -3: must be at least 1"),
+        ({"seed": 2**32}, r"--seed 4294967296: must be at least 0 and below 4294967296"),
+        ({"vocabulary": 1}, r"--vocabulary 1: must be at least 2"),
+        ({"max_length": 0}, r"--max-length 0: must be at least 1"),
+        ({"checkpoint_every": -1}, r"--checkpoint-every -1: must be at least 0"),
+        ({"samples": 5}, r"--samples 5: only for --objective iwae"),
+        ({"objective": "iwae", "posterior": "none"}, r"--posterior none has none"),
+    ],
+)
+def test_bad_options(options, message):
+    with pytest.raises(InputError, match=message):
+        Options(**options)
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"runs": ()}, "no run given"),
+        ({"initialisations": 0}, "--initialisations 0: must be at least 1"),
+        ({"importance_samples": 0}, "--importance-samples 0: must be at least 1"),
+        ({"likelihood_sentences": -1}, "--likelihood-sentences -1: must be at least 0"),
+        ({"seed": 2**70}, "--seed 1180591620717411303424: must be at least 0 and below"),
+    ],
+)
+def test_bad_options_of_an_evaluation(options, message):
+    with pytest.raises(InputError, match=message):
+        EvaluateOptions(**{"runs": (Path("run"),), **options})
+
+
+def test_a_paper_corpus_has_the_papers_settings():
+    config = determining(with_defaults(Options(corpus="dbpedia"))) | {"sentences": 140_000}
+    assert unlike(config, vae_settings("dbpedia")) == {}
+    small = determining(with_defaults(Options()))
+    assert small["hidden_dim"] == 128 and small["C"] == 5 and "out" not in small
+
+
+def test_names_of_runs_say_what_is_unusual():
+    usual = with_defaults(Options(corpus="dbpedia", posterior="diagonal"))
+    assert default_name(usual, "dbpedia") == "dbpedia-diagonal-C15-3seeds-20epochs"
+    options = Options(objective="iwae", samples=5, lr=1e-3, seed=2, checkpoint_every=3)
+    name = default_name(with_defaults(options), "my/file")
+    assert name == "my-file-isotropic-iwae-1seeds-40epochs-samples5-seed2-lr0.001"
+
+
+def test_configs_of_earlier_versions_get_later_defaults():
+    config = determining(with_defaults(Options(corpus="dbpedia"))) | {"experiment": "vae"}
+    config |= {"sentences": 9, "tokens": 99, "ids": 12_003, "vocabulary_digest": "ab"}
+    old = {name: value for name, value in config.items() if name not in ("batching", "beta")}
+    assert complete_config(old, "run") == config
+    for changed, message in (
+        ({"experiment": "embed"}, r"run: is a run of jaxiso\.embed, not of jaxiso\.vae"),
+        ({"C": None}, r"run/config\.json: C None: is it damaged\?"),
+        ({"seeds": "two"}, "seeds 'two': is it damaged"),
+        ({"seeds": 0}, "--seeds 0: must be at least 1.* is it damaged"),
+        ({"ramp": True}, "ramp True: is it damaged"),
+        ({"posterior": "round"}, "posterior 'round': is it damaged"),
+    ):
+        with pytest.raises(InputError, match=message):
+            complete_config(config | changed, "run")
+    del config["C"], config["ids"]
+    with pytest.raises(InputError, match=r"has no C, ids; is it damaged"):
+        complete_config(config, "run")
+
+
+@pytest.mark.parametrize("directory", REFERENCE, ids=lambda path: path.name)
+def test_configs_of_the_reference_runs_are_whole(directory):
+    config = json.loads((directory / "config.json").read_text())["config"]
+    assert complete_config(config, directory) == config
+
+
+def test_help_does_not_wait_for_jax():
+    code = """
+import sys
+from jaxiso.vae.__main__ import main
+for arguments in (["--help"], ["evaluate", "--help"]):
+    try:
+        main(arguments)
+    except SystemExit:
+        pass
+assert not {"jax", "datasets", "pandas"} & sys.modules.keys()
+"""
+    shown = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert "Target KL, in nats" in shown.stdout and "Mapper of the means" in shown.stdout

@@ -1,0 +1,81 @@
+"""Evaluations pooled and beside the paper's."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from jaxiso.cli.options import determining
+from jaxiso.papers import Reported
+from jaxiso.vae.options import Options, with_defaults
+from jaxiso.vae.tables import TABLES, cell, paper_cell, pool, print_tables, read_evaluation, rows_of
+
+REFERENCE = sorted((Path(__file__).parents[2] / "runs" / "reference").glob("vae-*"))
+
+
+def evaluation(seed: int, rec: list[float | None], run: str = "run", **changes) -> dict:
+    options = Options(corpus="dbpedia", posterior="diagonal", C=5.0, seed=seed, seeds=len(rec))
+    config = determining(with_defaults(options))
+    config |= {"sentences": 13_843, "sentence_rule": "cut", "vocabulary": 6000, **changes}
+    measures = {"rec": {"values": rec}, "kl": {"values": [5.0] * len(rec)}}
+    remarks = {"rec": "diverged"} if None in rec else {}
+    found = {"run": run, "config": config, "updates": 9, "texts": {}}
+    return found | {"measures": measures, "remarks": remarks}
+
+
+def test_runs_that_differ_by_their_seed_are_pooled_beside_the_paper():
+    runs = [evaluation(0, [99.0]), evaluation(1, [101.0]), evaluation(0, [90.0], C=15.0)]
+    five, fifteen = pool(runs)
+    assert five.values["rec"] == [99.0, 101.0] and fifteen.target_kl == 15
+    rows = rows_of(TABLES[0], [five])
+    assert rows[0][:4] == [
+        "dbpedia, diagonal, C = 5 (2 seeds)",
+        "100.00 ± 1.41",
+        "5.00 ± 0.00",
+        "–",
+    ]
+    assert rows[1][:4] == ["  paper", "100.65 ± 0.08", "5.09 ± 0.01", "4.0 ± 0.0"]
+    assert five.unlike_the_paper == [
+        "13,843 sentences, not 140,000",
+        "sentence rule cut, not first",
+        "vocabulary 6,000, not 12,000",
+    ]
+
+
+def test_a_seed_counts_once():
+    three, one, other = (
+        evaluation(0, [1.0, 2.0, 3.0], "three"),
+        evaluation(0, [1.0], "one"),
+        evaluation(7, [4.0], "other"),
+    )
+    (model,) = pool([one, other, three, evaluation(7, [4.0], "copy")])
+    assert model.values["rec"] == [4.0, 1.0, 2.0, 3.0] and model.doubles == ["one", "copy"]
+
+
+def test_a_measure_that_a_seed_lacks_has_no_mean(capsys):
+    (model,) = pool([evaluation(0, [99.0, None]), evaluation(2, [101.0])])
+    assert "rec" not in model.values and model.remarks == {"rec": "diverged"}
+    print_tables([evaluation(0, [None])])
+    shown = capsys.readouterr().out
+    assert "–" in shown and "dbpedia, diagonal, C = 5, no rec: diverged" in shown
+    print_tables([evaluation(0, [99.0]), evaluation(0, [99.0], "copy")])
+    shown = capsys.readouterr()
+    assert "(1 seed)" in shown.out and "copy: has seeds of another run" in shown.err
+
+
+def test_cells():
+    assert cell([3.0], 2) == "3.00" and cell([4.0], 0) == "4" and cell(None, 2) == "–"
+    assert cell([3.0, 5.0], 0) == "4.0 ± 1.4"
+    assert paper_cell(None, 2) == "" and paper_cell(Reported(1.0), 1) == "1.0"
+
+
+@pytest.mark.skipif(not REFERENCE, reason="no reference runs in this checkout")
+def test_evaluations_of_earlier_versions_are_read(capsys):
+    found = [read_evaluation(directory) for directory in REFERENCE]
+    evaluations = [evaluation for evaluation in found if evaluation is not None]
+    assert len(evaluations) == len(REFERENCE) and read_evaluation(REFERENCE[0].parent) is None
+    print_tables(evaluations)
+    shown = capsys.readouterr().out
+    assert all(table.title in shown for table in TABLES)
+    assert "dbpedia, diagonal, C = 15 (1 seed)" in shown and "unlike the paper's" in shown

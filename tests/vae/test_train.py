@@ -1,0 +1,149 @@
+"""`python -m jaxiso.vae` as its users meet it: whole runs, kills, divergence, other data."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import jax
+import numpy as np
+import pyarrow.parquet as pq
+import pytest
+from commands import command, kill_at
+
+from jaxiso.cli.console import InputError
+from jaxiso.cli.options import determining
+from jaxiso.runs import read_config
+from jaxiso.seeds import seed_keys
+from jaxiso.vae.experiment import VAEConfig, make_vae, over_seeds
+from jaxiso.vae.options import Options, with_defaults
+from jaxiso.vae.train import MEASURED, load_text, load_training, measure, operations
+
+from .conftest import SMALL, run_main
+
+
+def table_of(run: Path):
+    return pq.read_table(run / "metrics.parquet")
+
+
+def test_a_run_from_start_to_end(trained, corpus, capsys):
+    run_main("--corpus", corpus, *SMALL[:-1], "--seeds", 2, "--out", trained)
+    shown = capsys.readouterr()
+    assert "finished before; nothing to do" in shown.err
+    for text in ("Reconstruction", "Active units", "2 epochs", str(trained)):
+        assert text in shown.out
+    table = table_of(trained).to_pandas()
+    assert table["epoch"].tolist() == [1, 1, 2, 2] and table["seed"].tolist() == [0, 1, 0, 1]
+    assert table["step"].tolist() == [12, 12, 24, 24]
+    assert np.isfinite(table.to_numpy()).all()
+    assert table["train_rec"].iloc[-1] < table["train_rec"].iloc[0]
+    assert (table["dev_active_units"] <= 4).all() and (table["dev_active_units"] >= 0).all()
+    assert (table["dev_mutual_information"] < np.log(12) + 1e-5).all()
+    stored = json.loads((trained / "config.json").read_text())
+    assert stored["source"] == {"corpus": str(corpus), "data_dir": None}
+    config = stored["config"]
+    assert {config["corpus"], config["experiment"]} == {"toy", "vae"}
+    assert all(len(config[f"{split}_sha256"]) == 64 for split in ("train", "dev", "test"))
+    words = json.loads((trained / "vocabulary.json").read_text())["words"]
+    assert len(words) == 34 == config["ids"]  # thirty words, unk and three marks
+
+
+def test_an_autoencoder_has_no_kl(autoencoder):
+    table = table_of(autoencoder).to_pandas()
+    assert (table["dev_kl"] == 0).all()
+    np.testing.assert_allclose(table["dev_loss"], table["dev_rec"], rtol=1e-6)
+    np.testing.assert_allclose(table["dev_mutual_information"], np.log(12), rtol=1e-6)
+
+
+@pytest.mark.parametrize("split", ["train", "dev", "test"])
+@pytest.mark.parametrize("what", ["words", "labels"])
+def test_a_run_does_not_go_on_with_other_data_of_the_same_counts(
+    trained, corpus, tmp_path, what, split
+):
+    rows = [json.loads(line) for line in corpus.read_text().splitlines()]
+    config = read_config(trained)
+    sentences = getattr(load_text(config, str(corpus), data_dir=None, quiet=True).corpus, split)
+    chosen = " ".join(sentences.sentences[0])
+    row = next(row for row in rows if row["text"] == chosen)
+    if what == "words":
+        row["text"] = " ".join(reversed(chosen.split()))
+    else:
+        row["label"] = "ab"[row["label"] == "a"]
+    changed = tmp_path / "toy.jsonl"
+    changed.write_text("\n".join(map(json.dumps, rows)) + "\n")
+    with pytest.raises(InputError, match=rf"another configuration:\n  {split}_sha256: there '"):
+        run_main("--corpus", changed, *SMALL, "--seeds", 2, "--out", trained)
+    with pytest.raises(InputError, match=f"its {split} sentences, their labels or .* are others"):
+        run_main("evaluate", trained, "--corpus", changed, "--parts", "geometry")
+
+
+def after_update_14(out: Path) -> bool:
+    """In the middle of the second epoch."""
+    folder = out / "checkpoints"
+    return folder.is_dir() and any(p.name.isdigit() and int(p.name) >= 14 for p in folder.iterdir())
+
+
+def test_a_killed_run_ends_in_the_same_bits(trained, corpus, tmp_path, capsys):
+    options = ("--corpus", corpus, *SMALL[:-1], "--seeds", 2, "--checkpoint-every", 2)
+    out = tmp_path / "killed"
+    kill_at(command("vae", *options, "--out", out), out, after_update_14)
+    assert not (out / "result.json").exists()
+    run_main(*options, "--out", out)
+    assert "goes on after update" in capsys.readouterr().err
+    assert table_of(out).equals(table_of(trained))
+    ours, theirs = (json.loads((run / "result.json").read_text()) for run in (out, trained))
+    assert ours["model"] == theirs["model"]
+
+
+def test_a_run_that_diverges_says_when(corpus, tmp_path, capsys):
+    options = ("--lr", "1e30", "--epochs", 1, "--checkpoint-every", 5)
+    run_main("--corpus", corpus, *SMALL, "--seeds", 1, *options, "--out", tmp_path / "run")
+    shown = capsys.readouterr().out
+    assert "–" in shown and "seed 0 diverged at update 2 (epoch 1)" in shown
+    result = json.loads((tmp_path / "run" / "result.json").read_text())
+    assert result["updates"] == 12 and result["dev_loss"] == {"mean": None, "sd": None}
+    assert result["remarks"]["train_rec"] == "seed 0 diverged at update 2 (epoch 1)"
+    table = table_of(tmp_path / "run").to_pandas()
+    assert table[["train_loss", "dev_rec", "dev_active_units"]].isna().to_numpy().all()
+
+
+def test_the_loss_of_iwae_is_its_bound_on_all_splits(corpus):
+    options = with_defaults(Options(corpus=str(corpus), quiet=True, batch_size=8, vocabulary=40))
+    text = load_text(determining(options), str(corpus), data_dir=None, quiet=True)
+    config = VAEConfig(34, "diagonal", 8, 12, 4, objective="iwae", samples=3, C=50.0)
+    experiment = make_vae(config)
+    programs = over_seeds(experiment)
+    states = programs.init(seed_keys(0, 1))
+    (found,) = measure(programs, states, text.dev, config)
+    params = jax.tree.map(lambda x: x[0], states.params)
+    losses, count = 0.0, 0
+    key = jax.random.key(3)
+    bound = jax.jit(experiment.losses)
+    for batch in text.dev.in_order():
+        mean = bound(params, batch, key, 50.0).loss
+        losses, count = losses + float(mean) * batch.rows.sum(), count + batch.rows.sum()
+    assert found["loss"] == pytest.approx(losses / count, abs=1)
+    assert found["loss"] == pytest.approx(found["rec"] + found["kl"], abs=1)  # not |KL - 50|
+    assert set(found) == set(MEASURED)
+
+
+def test_default_corpus_is_announced(tmp_path, capsys, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    sizes = ("--vocabulary", 40, "--embedding-dim", 8, "--hidden-dim", 12, "--max-length", 8)
+    run_main("--dry-run", *sizes)
+    shown = capsys.readouterr()
+    assert "corpus: lee" in shown.err and "times the computing of this one" in shown.err
+    assert "python -m jaxiso.vae --corpus dbpedia --posterior isotropic --C 15" in shown.err
+    assert "a seed, 1 seed\n" in shown.out and list(tmp_path.iterdir()) == []
+
+
+def test_a_corpus_that_is_not_known(corpus):
+    with pytest.raises(InputError, match="dbpedia"):
+        run_main("--corpus", "dbpedai")
+    text, config = load_training(with_defaults(Options(corpus=str(corpus), quiet=True)))
+    assert config["tokens"] == text.train.tokens and config["seeds"] == 3
+
+
+def test_operations_grow_with_the_vocabulary():
+    small, large = (VAEConfig(ids, "diagonal", 8, 12, 4) for ids in (100, 1100))
+    assert operations(large) - operations(small) == 3 * 12 * 1000
