@@ -7,7 +7,9 @@ import pytest
 from sklearn.metrics import silhouette_score
 
 import jaxiso
-from jaxiso.score_measures import (
+from jaxiso.data.labels import Labels
+from jaxiso.score.measures import (
+    Silhouettes,
     Value,
     by_label,
     cluster_measures,
@@ -19,8 +21,11 @@ N, D, K = 40, 6, 2
 RANDOM = np.random.default_rng(0)
 X = RANDOM.normal(size=(N, D)) * np.linspace(0.5, 2, D) + 0.3
 CODES = (np.arange(N) % K).astype(np.int32)
-NAMES = ("a", "b")
 WHOLE = {"sample": 0, "draws": 5, "seed": 0}
+
+
+def labels(codes: np.ndarray, names: tuple[str, ...] = ("a", "b")) -> Labels:
+    return Labels(codes, names, tuple((name,) for name in names), names, multilabel=False)
 
 
 @pytest.mark.parametrize("kind", [np.float32, np.float64, np.float16])
@@ -75,9 +80,9 @@ def test_all_vectors_the_same():
 def test_labels_that_are_no_clusters(codes, k, why):
     found, silhouettes = cluster_measures(X, codes, k, **WHOLE)
     assert set(found.values()) == {Value(None, remark=why)} and silhouettes is None
-    rows = by_label(X, codes, tuple(map(str, range(k))), None)
-    assert all(row.silhouette.value is None for row in rows)
-    assert rows[0].isoscore.value is None if k == N else rows[0].isoscore.value is not None
+    rows = by_label(X, labels(codes, tuple(map(str, range(k)))), None)
+    assert all(row.values["silhouette"].value is None for row in rows)
+    assert (rows[0].values["isoscore"].value is None) == (k == N)
 
 
 def test_dunn_of_single_places():
@@ -101,10 +106,9 @@ def test_samples():
     assert found["dunn"].value is not None and found["dunn"].value >= exact
     everything = float(jaxiso.davies_bouldin_score(X, CODES))  # costs n, so of all points
     assert found["davies_bouldin"] == (pytest.approx(everything, rel=1e-5), None, None)
-    assert silhouettes is not None and silhouettes.values.shape == (36,)
-    mine = by_label(X, CODES, NAMES, silhouettes)[1].silhouette
-    draws = [slice(12 * i, 12 * (i + 1)) for i in range(3)]
-    means = [silhouettes.values[d][silhouettes.codes[d] == 1].mean() for d in draws]
+    assert silhouettes is not None and silhouettes.values.shape == (3, 12)
+    mine = by_label(X, labels(CODES), silhouettes)[1].values["silhouette"]
+    means = [v[c == 1].mean() for v, c in zip(*silhouettes, strict=True)]
     assert mine.value == pytest.approx(np.mean(means))
     assert mine.se == pytest.approx(np.std(means, ddof=1) / np.sqrt(3))
     again, _ = cluster_measures(X, CODES, K, sample=12, draws=3, seed=4)
@@ -131,22 +135,61 @@ def test_samples_only_where_they_are_less_work():
 def test_by_label():
     _, silhouettes = cluster_measures(X, CODES, K, **WHOLE)
     samples = np.asarray(jaxiso.silhouette_samples(X, CODES))
-    rows = by_label(X, CODES, NAMES, silhouettes)
+    rows = by_label(X, labels(CODES), silhouettes)
     assert [(row.name, row.n) for row in rows] == [("a", 20), ("b", 20)]
     for code, row in enumerate(rows):
         mine = X[code == CODES]
-        assert row.isoscore.value == pytest.approx(float(jaxiso.isoscore(mine)), rel=1e-5)
-        rank = float(jaxiso.effective_rank(mine))
-        assert row.effective_rank.value == pytest.approx(rank, rel=1e-5)
-        assert row.mean_cosine.value == pytest.approx(float(jaxiso.mean_cosine(mine)), rel=1e-5)
-        assert row.silhouette.value == pytest.approx(samples[code == CODES].mean(), rel=1e-5)
+        covariance = np.cov(mine, rowvar=False)
+        ratio = np.trace(covariance) ** 2 / (covariance**2).sum()
+        share = np.linalg.svd(mine - mine.mean(axis=0), compute_uv=False)
+        share /= share.sum()
+        unit = mine / np.linalg.norm(mine, axis=1, keepdims=True)
+        cosines = (unit @ unit.T)[np.triu_indices(len(mine), 1)]
+        expected = {
+            "isoscore": (ratio - 1) / (D - 1),
+            "effective_rank": np.exp(-(share * np.log(share)).sum()),
+            "mean_cosine": cosines.mean(),
+            "silhouette": samples[code == CODES].mean(),
+        }
+        assert {name: value.value for name, value in row.values.items()} == pytest.approx(expected)
 
 
 def test_by_label_where_there_is_little():
     x = X.copy()
     x[:4] = 0
     codes = np.array([0, 0, 0, 0, 1, *[2] * (N - 5)])
-    same, single, _ = by_label(x, codes, ("same", "single", "rest"), None)
-    assert same.isoscore == same.effective_rank == Value(None, remark="all vectors are the same")
-    assert same.mean_cosine.value is None and "not zero" in (same.mean_cosine.remark or "")
-    assert single.n == 1 and single.isoscore == Value(None, remark="a single vector")
+    same, single, _ = by_label(x, labels(codes, ("same", "single", "rest")), None)
+    nothing = Value(None, remark="all vectors are the same")
+    assert same.values["isoscore"] == same.values["effective_rank"] == nothing
+    assert same.values["mean_cosine"] == Value(None, remark="fewer than two are not zero")
+    alone = Value(None, remark="a single vector")
+    assert single.n == 1 and single.values["isoscore"] == single.values["mean_cosine"] == alone
+
+
+def test_by_label_compiles_nothing(monkeypatch):
+    """Labels of 100 sizes would be 100 programs."""
+
+    def compiled(*_: object, **__: object) -> None:
+        raise AssertionError("compiled")
+
+    monkeypatch.setattr("jax._src.compiler.compile_or_get_cached", compiled)
+    codes = np.repeat(np.arange(8), np.arange(1, 9)).astype(np.int32)
+    x = RANDOM.normal(size=(len(codes), D)).astype(np.float32)
+    of = Silhouettes(np.zeros((1, len(codes)), np.float32), codes[None])
+    rows = by_label(x, labels(codes, tuple("abcdefgh")), of)
+    assert [row.n for row in rows] == list(range(1, 9))
+
+
+# --- numbers that say what they are -----------------------------------------------------------
+
+
+@pytest.mark.parametrize("scale", [1e300, 1e-300])
+def test_outside_of_single_precision(scale):
+    """What does not depend on the size is as ever; what does says that it cannot be told."""
+    found = free_measures(X * scale) | cluster_measures(X * scale, CODES, K, **WHOLE)[0]
+    usual = free_measures(X) | cluster_measures(X, CODES, K, **WHOLE)[0]
+    for name in ("isoscore", "effective_rank", "silhouette", "calinski_harabasz", "dunn"):
+        assert found[name].value == pytest.approx(usual[name].value, rel=1e-4), name
+    remark = found["mu_viswanath"].remark or ""
+    assert found["mu_viswanath"].value is None and "outside of float32's range" in remark
+    assert found["mean_cosine"].value is None and found["mean_cosine"].remark

@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
+import json
+import os
 import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import Any
 
-from jaxiso.console import duration
-from jaxiso.score_measures import Row, Value
+from rich.table import Table
+from rich.text import Text
 
-if TYPE_CHECKING:
-    from rich.table import Table
+from jaxiso.cli.console import duration, printer
+from jaxiso.cli.machine import origin
+from jaxiso.data.vectors import LabelledVectors
+from jaxiso.score.measures import Row, Scores, Value
+from jaxiso.score.options import Options
 
 MEASURES = {
     "isoscore": "IsoScore",
@@ -23,73 +28,59 @@ MEASURES = {
     "davies_bouldin": "Davies–Bouldin",
     "dunn": "Dunn",
 }
-SHOWN = 40  # rows of a table by label
+BY_LABEL = ("isoscore", "effective_rank", "mean_cosine", "silhouette")
+SHOWN = 40
+"""Rows of a table by label."""
 
 
-class Scores(NamedTuple):
-    """All that was measured of one file.
-
-    Attributes:
-        path: the file.
-        n: vectors measured.
-        d: dimensions.
-        labels: number of distinct labels; None where none were given.
-        left_out: number of vectors left out, by reason.
-        values: by the keys of `MEASURES`; those of clusters only where there are labels.
-        sampled: points in each random sample that silhouette and Dunn's index are taken of, or
-            None where they are of all.
-        rows: by label, in label order; None where not asked for.
-    """
-
-    path: Path
-    n: int
-    d: int
-    labels: int | None
-    left_out: Mapping[str, int]
-    values: Mapping[str, Value]
-    sampled: int | None
-    rows: list[Row] | None
+def describe(found: LabelledVectors) -> str:
+    """A file's vectors and labels in words."""
+    n, d = found.vectors.shape
+    labels = "" if found.labels is None else f", {len(found.labels.names):,} labels"
+    return f"{found.path}: {n:,} vectors of {d:,} dimensions{labels}"
 
 
-def as_json(
-    scores: Sequence[Scores], options: Mapping[str, Any], origin: Mapping[str, str], seconds: float
-) -> dict[str, Any]:
-    """What --json prints.
+def print_json(scores: Sequence[Scores], options: Options, seconds: float) -> None:
+    """Prints what --json asks for to standard output.
 
     Args:
         scores: one of each file.
-        options: those that the numbers depend on.
-        origin: versions and device.
+        options: of the command.
         seconds: time taken.
     """
-    return {
+    found = {
         "files": [_file(one) for one in scores],
-        "options": dict(options),
-        "origin": dict(origin),
+        "options": {name: getattr(options, name) for name in ("sample", "draws", "seed")},
+        "origin": origin(),
         "seconds": round(seconds, 2),
     }
+    # Labels in other characters than the terminal's are written by their numbers, not as "?".
+    plain = (sys.stdout.encoding or "").lower() not in ("utf-8", "utf8")
+    print(json.dumps(found, indent=2, ensure_ascii=plain, allow_nan=False))
 
 
 def _file(one: Scores) -> dict[str, Any]:
-    found = {
-        "file": str(one.path),
+    found: dict[str, Any] = {
+        "file": printable(one.path),
         "vectors": one.n,
         "dimensions": one.d,
-        "labels": one.labels,
+        "labels": None if one.labels is None else len(one.labels),
         "left_out": dict(one.left_out),
         "sampled": one.sampled,
-        "measures": {name: value._asdict() for name, value in one.values.items()},
+        "measures": _plain(one.values),
     }
     if one.rows is not None:
         found["by_label"] = [
-            {"label": row.name, "vectors": row.n}
-            | {name: x._asdict() for name, x in row._asdict().items() if isinstance(x, Value)}
-            for row in one.rows
+            {"label": row.name, "vectors": row.n} | _plain(row.values) for row in one.rows
         ]
     return found
 
 
-def print_scores(scores: Sequence[Scores], *, draws: int, seconds: float) -> None:
+def _plain(values: Mapping[str, Value]) -> dict[str, Any]:
+    return {name: value._asdict() for name, value in values.items()}
+
+
+def print_tables(scores: Sequence[Scores], *, draws: int, seconds: float) -> None:
     """Prints the tables to standard output.
 
     Args:
@@ -97,45 +88,43 @@ def print_scores(scores: Sequence[Scores], *, draws: int, seconds: float) -> Non
         draws: number of random samples, where there are any.
         seconds: time taken.
     """
-    from rich.console import Console
-
-    # No markup: a path may have brackets in it.
-    width = None if sys.stdout.isatty() else 100
-    out = Console(highlight=False, soft_wrap=True, markup=False, width=width)
+    out = printer()
     remarks: list[str] = []
     out.print(_table(scores, remarks))
-    names = file_names([one.path for one in scores])
-    for name, one in zip(names, scores, strict=True):
+    for name, one in zip(file_names([one.path for one in scores]), scores, strict=True):
         if one.rows is not None:
             out.print(_table_by_label(name, one.rows))
             if len(one.rows) > SHOWN:
                 rest = f"{SHOWN} of {len(one.rows):,}"
                 out.print(f"The largest labels, {rest}; --json has all of them")
-    for line in [*remarks, *_remarks(scores, draws)]:
+    numbered = [f"[{i}] {remark}" for i, remark in enumerate(remarks, start=1)]
+    for line in [*numbered, *_remarks(scores, draws)]:
         out.print(line)
     out.print(f"Time: {duration(seconds)}")
+
+
+def printable(path: Path) -> str:
+    r"""A path as text that can be written as UTF-8: bytes that are none become `\xff`."""
+    return os.fsencode(path).decode("utf-8", "backslashreplace")
 
 
 def file_names(paths: Sequence[Path]) -> list[str]:
     """Names of files; whole paths where two names are the same."""
     names = [path.name for path in paths]
-    return names if len(set(names)) == len(names) else [str(path) for path in paths]
+    unlike = len(set(names)) == len(names)
+    return [printable(Path(path.name) if unlike else path) for path in paths]
 
 
 def _table(scores: Sequence[Scores], remarks: list[str]) -> Table:
     """All files side by side; what there is to say of a number is added to `remarks`."""
-    from rich.table import Table
-    from rich.text import Text
-
-    names = file_names([one.path for one in scores])
     table = Table()
     table.add_column("")
-    for name in names:
+    for name in file_names([one.path for one in scores]):
         table.add_column(Text(name), justify="right", overflow="fold")
     table.add_row("Vectors", *(f"{one.n:,}" for one in scores))
     table.add_row("Dimensions", *(f"{one.d:,}" for one in scores))
     if any(one.labels is not None for one in scores):
-        counts = ["–" if one.labels is None else f"{one.labels:,}" for one in scores]
+        counts = ["–" if one.labels is None else f"{len(one.labels):,}" for one in scores]
         table.add_row("Labels", *counts)
     table.add_section()
     for key, label in MEASURES.items():
@@ -150,10 +139,9 @@ def _cell(value: Value | None, remarks: list[str]) -> str:
         return "–"
     if value.remark is None:
         return shown(value)
-    if value.remark not in [line.partition(" ")[2] for line in remarks]:
-        remarks.append(f"[{len(remarks) + 1}] {value.remark}")
-    number = [line.partition(" ")[2] for line in remarks].index(value.remark) + 1
-    return f"{shown(value)} [{number}]"
+    if value.remark not in remarks:
+        remarks.append(value.remark)
+    return f"{shown(value)} [{remarks.index(value.remark) + 1}]"
 
 
 def shown(value: Value) -> str:
@@ -164,19 +152,16 @@ def shown(value: Value) -> str:
     return text if value.se is None else f"{text} ± {value.se:.1g}"
 
 
-def _table_by_label(name: str, rows: list[Row]) -> Table:
-    from rich.table import Table
-    from rich.text import Text
-
+def _table_by_label(name: str, rows: Sequence[Row]) -> Table:
     table = Table(title=Text(f"{name}, by label"), title_justify="left")
     table.add_column("Label", overflow="fold")
-    for heading in ("Vectors", "IsoScore", "Effective rank", "Mean cosine", "Silhouette"):
+    for heading in ("Vectors", *(MEASURES[measure] for measure in BY_LABEL)):
         table.add_column(heading, justify="right", no_wrap=True)
     if len(rows) > SHOWN:
         rows = sorted(rows, key=lambda row: -row.n)[:SHOWN]
     for row in rows:
-        values = (row.isoscore, row.effective_rank, row.mean_cosine, row.silhouette)
-        table.add_row(Text(row.name), f"{row.n:,}", *map(shown, values))
+        values = (shown(row.values[measure]) for measure in BY_LABEL)
+        table.add_row(Text(row.name), f"{row.n:,}", *values)
     return table
 
 
@@ -191,5 +176,6 @@ def _remarks(scores: Sequence[Scores], draws: int) -> list[str]:
         )
     for one in scores:
         for reason, count in one.left_out.items():
-            lines.append(f"{one.path.name}: {count:,} vectors left out: {reason}")
+            name = printable(Path(one.path.name))
+            lines.append(f"{name}: {count:,} vectors left out: {reason}")
     return lines

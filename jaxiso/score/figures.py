@@ -3,39 +3,40 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from pathlib import Path
-from typing import TYPE_CHECKING, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
 
-from jaxiso.score_result import file_names
+from jaxiso.metrics.dimension import covariance_eigenvalues
+from jaxiso.metrics.isotropy import random_cosines
+from jaxiso.score.measures import Scores
+from jaxiso.score.result import file_names
 
-if TYPE_CHECKING:
-    from matplotlib.axes import Axes
-    from matplotlib.figure import Figure
-
-PAIRS = 20_000  # of vectors, for the histogram of cosines
-LABELS = 25  # that silhouettes are shown of
+PAIRS = 20_000
+"""Pairs of vectors, for the histogram of cosines."""
+LABELS = 25
+"""Labels that silhouettes are shown of."""
 
 
 class Drawn(NamedTuple):
     """What is drawn of one file.
 
     Attributes:
-        path: the file.
-        eigenvalues: of the covariance, largest first.
+        scores: what was measured.
+        variances: eigenvalues of the covariance, largest first.
         cosines: of random pairs of vectors.
-        silhouettes: (m,), of single vectors; None where there are none.
-        codes: (m,), their labels.
-        names: the labels.
     """
 
-    path: Path
-    eigenvalues: np.ndarray
+    scores: Scores
+    variances: np.ndarray
     cosines: np.ndarray
-    silhouettes: np.ndarray | None
-    codes: np.ndarray | None
-    names: tuple[str, ...]
+
+
+def to_draw(scores: Scores, vectors: np.ndarray, seed: int) -> Drawn:
+    """Takes from a file's vectors what is drawn of them, so that they need not be kept."""
+    return Drawn(scores, covariance_eigenvalues(vectors), random_cosines(vectors, PAIRS, seed))
 
 
 def figure_scores(files: Sequence[Drawn]) -> Figure:
@@ -44,14 +45,12 @@ def figure_scores(files: Sequence[Drawn]) -> Figure:
     Args:
         files: drawn over each other, a colour each.
     """
-    from matplotlib.figure import Figure
-
     labels = _largest_labels(files)
     panels = 3 if labels else 2
     height = max(3.4, 0.24 * len(labels) + 1)
     figure = Figure(figsize=(4.5 * panels, height), layout="constrained")
     axes = figure.subplots(1, panels)
-    names = file_names([file.path for file in files])
+    names = file_names([file.scores.path for file in files])
     for i, (name, file) in enumerate(zip(names, files, strict=True)):
         _draw_variances(axes[0], file, f"C{i % 10}")
         _draw_cosines(axes[1], file, f"C{i % 10}")
@@ -64,7 +63,7 @@ def figure_scores(files: Sequence[Drawn]) -> Figure:
     axes[0].legend(loc="lower left", fontsize="small")
     axes[1].set(title="Cosines of pairs", xlabel="Cosine", ylabel="Density", xlim=(-1, 1))
     if labels:
-        total = len({name for file in files for name in file.names})
+        total = len({name for file in files for name in file.scores.labels or ()})
         which = f", {len(labels)} largest of {total:,}" if total > len(labels) else ""
         axes[2].set(title=f"By label{which}", xlabel="Silhouette: median and middle half")
         axes[2].set_yticks(range(len(labels)))
@@ -81,17 +80,18 @@ def _largest_labels(files: Sequence[Drawn]) -> list[str]:
     """The labels with the most silhouettes, in label order as each first comes."""
     counts: dict[str, int] = {}
     for file in files:
-        if file.codes is not None:
-            found = np.bincount(file.codes, minlength=len(file.names))
-            for name, count in zip(file.names, found.tolist(), strict=True):
+        names, silhouettes = file.scores.labels, file.scores.silhouettes
+        if names is not None and silhouettes is not None:
+            found = np.bincount(silhouettes.codes.ravel(), minlength=len(names))
+            for name, count in zip(names, found.tolist(), strict=True):
                 counts[name] = counts.get(name, 0) + count
     most = set(sorted(counts, key=lambda name: -counts[name])[:LABELS])
     return [name for name in counts if name in most]
 
 
 def _draw_variances(ax: Axes, file: Drawn, colour: str) -> None:
-    total = file.eigenvalues.sum()
-    share = file.eigenvalues / (total if total > 0 else 1)
+    total = file.variances.sum()
+    share = file.variances / (total if total > 0 else 1)
     share = share[share > 1e-12]  # the rest are rounding errors
     ax.plot(np.arange(1, len(share) + 1), share, color=colour, marker=".", markersize=3)
 
@@ -105,11 +105,12 @@ def _draw_cosines(ax: Axes, file: Drawn, colour: str) -> None:
 
 
 def _draw_silhouettes(ax: Axes, file: Drawn, labels: list[str], colour: str, offset: float) -> None:
-    if file.silhouettes is None:
+    silhouettes = file.scores.silhouettes
+    if silhouettes is None:
         return
-    code_of = {name: code for code, name in enumerate(file.names)}
+    code_of = {name: code for code, name in enumerate(file.scores.labels or ())}
     for y, label in enumerate(labels):
-        mine = file.silhouettes[file.codes == code_of.get(label, -1)]
+        mine = silhouettes.values[silhouettes.codes == code_of.get(label, -1)]
         if len(mine):
             low, middle, high = np.quantile(mine, [0.25, 0.5, 0.75])
             ax.plot([low, high], [y + 0.8 * offset] * 2, color=colour, lw=2, alpha=0.5)

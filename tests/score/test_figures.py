@@ -6,17 +6,19 @@ from pathlib import Path
 
 import numpy as np
 
-from jaxiso.figures import save_figure
-from jaxiso.figures_score import LABELS, Drawn, figure_scores
+from jaxiso.cli.figures import save_figure
+from jaxiso.score.figures import LABELS, PAIRS, Drawn, figure_scores, to_draw
+from jaxiso.score.measures import Scores, Silhouettes
 
 RANDOM = np.random.default_rng(0)
 
 
 def drawn(name: str, labels: int) -> Drawn:
-    codes = np.repeat(np.arange(labels), 4)
-    names = tuple(f"label {i}" for i in range(labels))
-    found = (RANDOM.uniform(-1, 1, 4 * labels), codes, names) if labels else (None, None, ())
-    return Drawn(Path(name), np.array([2.0, 1, 1e-15]), RANDOM.uniform(0, 1, 50), *found)
+    names = tuple(f"label {i}" for i in range(labels)) or None
+    values = RANDOM.uniform(-1, 1, (1, 4 * labels))
+    of = Silhouettes(values, np.repeat(np.arange(labels), 4)[None]) if labels else None
+    scores = Scores(Path(name), 4 * labels, 3, names, {}, {}, of, None)
+    return Drawn(scores, np.array([2.0, 1, 1e-15]), RANDOM.uniform(0, 1, 50))
 
 
 def test_files_over_each_other(tmp_path):
@@ -42,9 +44,22 @@ def test_without_labels():
 
 def test_largest_labels_only():
     file = drawn("a.npy", LABELS + 5)
-    codes = np.sort(np.concatenate([file.codes, [LABELS + 4]]))  # type: ignore[list-item]
-    file = file._replace(codes=codes, silhouettes=np.zeros(len(codes)))
-    ax = figure_scores([file]).axes[2]
+    assert file.scores.silhouettes is not None
+    codes = np.sort(np.append(file.scores.silhouettes.codes, LABELS + 4))[None]
+    of = Silhouettes(np.zeros(codes.shape), codes)
+    ax = figure_scores([file._replace(scores=file.scores._replace(silhouettes=of))]).axes[2]
     ticks = [text.get_text() for text in ax.get_yticklabels()]
     assert len(ticks) == LABELS and ticks[-1] == f"label {LABELS + 4}"
     assert ax.get_title() == "By label, 25 largest of 30"
+
+
+def test_what_is_drawn():
+    x = RANDOM.normal(size=(250, 4)).astype(np.float32)
+    found = to_draw(drawn("a.npy", 0).scores, x, seed=3)
+    assert len(found.variances) == 4 and len(found.cosines) == PAIRS
+    np.testing.assert_allclose(found.variances.sum(), x.var(axis=0).sum(), rtol=1e-5)
+
+
+def test_names_that_are_no_text(tmp_path):
+    saved = save_figure(figure_scores([drawn("v\udcff.npy", 0)]), tmp_path / "figure")
+    assert all(path.stat().st_size > 1000 for path in saved)

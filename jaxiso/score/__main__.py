@@ -1,0 +1,60 @@
+"""Runs `python -m jaxiso.score`."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+
+from jaxiso.cli.console import note, run_command
+from jaxiso.cli.options import parse
+from jaxiso.score.options import ABOUT, Options
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Reads and measures each file, prints what was found, and draws it last.
+
+    Args:
+        arguments: of the command line; None for this process's.
+
+    Raises:
+        InputError: an option, a file of vectors or its labels cannot be used.
+        OSError: the figure cannot be written; the result has been printed.
+    """
+    options = parse(Options, prog="python -m jaxiso.score", description=ABOUT, arguments=arguments)
+    start = time.perf_counter()
+    # JAX takes a second to import, for which --help and errors should not wait.
+    from jaxiso.cli.figures import save_figure
+    from jaxiso.cli.machine import keep_compiled_programs
+    from jaxiso.data.vectors import read_vectors
+    from jaxiso.score.figures import figure_scores, to_draw
+    from jaxiso.score.measures import measure
+    from jaxiso.score.result import describe, print_json, print_tables
+
+    keep_compiled_programs()
+    scores, drawn = [], []
+    for path in options.files:
+        found = read_vectors(
+            path,
+            options.labels,
+            label_column=options.label_column,
+            array=options.array,
+            quiet=options.quiet,
+        )
+        note(describe(found), quiet=options.quiet)
+        scores.append(measure(found, options))
+        if options.plot is not None:
+            drawn.append(to_draw(scores[-1], found.vectors, options.seed))
+    seconds = time.perf_counter() - start
+    if options.json:
+        print_json(scores, options, seconds)
+    else:
+        print_tables(scores, draws=options.draws, seconds=seconds)
+    if options.plot is not None:  # last, as its folder may not be writable
+        bare = options.plot.suffix.lower() in (".png", ".pdf")
+        path = options.plot.with_suffix("") if bare else options.plot
+        saved = save_figure(figure_scores(drawn), path)
+        note(f"figure: {', '.join(map(str, saved))}", quiet=options.quiet)
+
+
+if __name__ == "__main__":
+    run_command(main)
