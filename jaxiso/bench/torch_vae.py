@@ -10,18 +10,18 @@ torch is no dependency of jaxiso: import this module only where it is installed.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
+import jax
 import numpy as np
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from jaxiso.data.vocabulary import BOS_ID
-
-if TYPE_CHECKING:
-    from jaxiso.data.batches import Batch
-    from jaxiso.experiments.vae import VAEConfig
+from jaxiso.bench.measure import cores
+from jaxiso.data.batches import Batch
+from jaxiso.models.tokens import BOS
+from jaxiso.vae.experiment import VAEConfig
 
 
 class TorchVAE(nn.Module):
@@ -31,12 +31,12 @@ class TorchVAE(nn.Module):
         super().__init__()
         e, h, z = config.embedding_dim, config.hidden_dim, config.latent_dim
         self.beta = config.beta
-        self.embedding = nn.Embedding(config.vocabulary, e)
+        self.embedding = nn.Embedding(config.ids, e)
         self.encoder = nn.LSTM(e, h, batch_first=True)
         self.decoder = nn.LSTM(e + z, h, batch_first=True)
         self.mean = nn.Linear(h, z)
         self.log_variance = nn.Linear(h, 1 if config.posterior == "isotropic" else z)
-        self.output = nn.Linear(h, config.vocabulary)
+        self.output = nn.Linear(h, config.ids)
         # PyTorch's LSTM adds a second bias to the first: with both, gates would move twice as fast.
         for name, value in self.named_parameters():
             if name.endswith("bias_hh_l0"):
@@ -62,7 +62,7 @@ class TorchVAE(nn.Module):
         noise = torch.randn_like(mean) if noise is None else noise
         z = mean + torch.exp(log_variance / 2) * noise
 
-        previous = F.pad(tokens[:, :-1], (1, 0), value=BOS_ID)
+        previous = F.pad(tokens[:, :-1], (1, 0), value=BOS)
         same = z[:, None].expand(-1, tokens.shape[1], -1)
         states, _ = self.decoder(torch.cat([self.embedding(previous), same], dim=2))
         within = np.arange(tokens.shape[1]) < batch.lengths[:, None]
@@ -76,11 +76,12 @@ class TorchVAE(nn.Module):
 
 
 class TorchTraining:
-    """A model in training, as `jaxiso.experiments.vae.make_vae` trains its own.
+    """A model in training, as `jaxiso.vae.experiment.make_vae` trains its own, on `torch_device`.
+
+    It has as many threads as the process has cores, and true float32 on a GPU, as jaxiso has.
 
     Args:
         config: of the model and its training.
-        device: 'cpu' or 'cuda'.
         params: parameters of jaxiso's model to start from; None draws PyTorch's own.
 
     Attributes:
@@ -88,20 +89,22 @@ class TorchTraining:
         updates: those done.
     """
 
-    def __init__(self, config: VAEConfig, device: str = "cpu", params: Any = None) -> None:
+    def __init__(self, config: VAEConfig, params: Any = None) -> None:
+        torch.set_num_threads(cores())
+        torch.backends.cudnn.allow_tf32 = False
         self.config, self.updates = config, 0
         self.model = TorchVAE(config)
         if params is not None:
             values = {k: torch.tensor(v) for k, v in in_torch_layout(params).items()}
             self.model.load_state_dict(values, strict=False)  # the second biases are not in it
-        self.model.to(device)
+        self.model.to(torch_device())
         trained = [p for p in self.model.parameters() if p.requires_grad]
-        self._adam = torch.optim.Adam(trained, config.learning_rate, eps=1e-7)
+        self._adam = torch.optim.Adam(trained, config.lr, eps=1e-7)
 
     def update(self, batch: Batch, noise: Tensor | None = None) -> Tensor:
         """One update; returns the loss before it, still on the device."""
         self.updates += 1
-        target = self.config.target * min(1.0, self.updates / self.config.ramp)
+        target = self.config.C * min(1.0, self.updates / self.config.ramp)
         self._adam.zero_grad()
         loss = self.model(batch, target, noise)
         loss.backward()
@@ -131,16 +134,6 @@ def in_torch_layout(params: Any) -> dict[str, np.ndarray]:
     return {name: np.array(value) for name, value in found.items()}
 
 
-def use_threads(threads: int) -> None:
-    """As many threads as given, and on a GPU true float32, as jaxiso's products have."""
-    torch.set_num_threads(threads)
-    torch.backends.cudnn.allow_tf32 = False
-
-
-def pick_device(backend: str) -> str:
-    """The device like JAX's, if this PyTorch has one.
-
-    Args:
-        backend: of JAX, such as 'cpu' or 'gpu'.
-    """
-    return "cuda" if backend == "gpu" and torch.cuda.is_available() else "cpu"
+def torch_device() -> str:
+    """'cuda' where JAX has a GPU and this PyTorch can use it, else 'cpu'."""
+    return "cuda" if jax.default_backend() == "gpu" and torch.cuda.is_available() else "cpu"

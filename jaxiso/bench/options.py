@@ -1,0 +1,81 @@
+"""Options of `python -m jaxiso.bench`: what --help shows, and what is allowed.
+
+Nothing heavy is imported here, so that --help is fast.
+"""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated, Literal
+
+from annotated_types import Ge
+from tyro.conf import arg
+
+from jaxiso.cli.console import InputError
+from jaxiso.cli.options import FREE, Checked, Quiet, Seed
+
+ABOUT = """\
+Speed and memory of jaxiso beside its peers on this machine, in one run.
+
+Metrics: the silhouette against scikit-learn's; IsoScore against its seven published steps in
+NumPy. The points are random normal clusters in float32. Results differ by a rounding error, which
+is shown.
+
+VAE: updates of the LSTM-VAE's training on random sentences, in real tokens a second, against plain
+PyTorch where that is installed (pip install torch), from the same parameters; then several seeds in
+turn against all at once. Losses differ by the random draws of the code.
+
+Time: the calls take turns, so that other work on the machine slows down both; compilation is in
+jaxiso's first call only, and shown apart. CPU: seconds of all cores, which other work disturbs
+least. Memory: how far the process's memory rises during one call, each in a fresh process, compiled
+but never called before; for the VAE that is a start and two updates. scikit-learn works in chunks
+of its `working_memory`, 1024 MiB by default: where n² distances are more, its peak follows that
+setting.
+"""
+
+
+@dataclass(frozen=True)
+class Options(Checked):
+    """The command line; each field is an option."""
+
+    what: Literal["all", "metrics", "vae"] = "all"
+    """What to measure."""
+    points: Annotated[int, Ge(3)] = 10_662
+    """Metrics: number of points. By default as many as the paper's polarity task has."""
+    dim: Annotated[int, Ge(2)] = 384
+    """Metrics: dimensions of a point. By default those of all-MiniLM-L6-v2."""
+    clusters: Annotated[int, Ge(2)] = 2
+    """Metrics: number of clusters."""
+    size: Literal["tiny", "small", "paper"] = "small"
+    """VAE: vocabulary, sizes of embeddings, LSTMs and code, sentences a batch. small: 6003,
+    100/192/32, 128. paper: 12003, 200/512/32, 128; many minutes on a CPU. tiny: to try the
+    command."""
+    updates: Annotated[int, Ge(1)] = 4
+    """VAE: updates in one timed call."""
+    seeds: Annotated[int, Ge(1)] = 3
+    """VAE: seeds trained together; 1 leaves that comparison out."""
+    repeats: Annotated[int, Ge(1)] = 5
+    """Timed calls of each, after a first one that does not count."""
+    seed: Seed = 0
+    json: Annotated[Path | None, FREE, arg(metavar="PATH")] = None
+    """File to write the figures to."""
+    quiet: Quiet = False
+
+    def __post_init__(self) -> None:
+        """Refuses what cannot be measured, and what could not be written afterwards.
+
+        Raises:
+            InputError: names the option, its value and what is allowed.
+        """
+        super().__post_init__()
+        if self.clusters >= self.points:
+            raise InputError(
+                f"--clusters {self.clusters}: must be less than --points ({self.points})"
+            )
+        file = self.json
+        if file is not None and (file.is_dir() or not os.access(file.parent, os.W_OK)):
+            raise InputError(
+                f"--json {file}: must be a file in a folder that exists and is writable"
+            )
