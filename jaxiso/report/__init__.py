@@ -1,0 +1,1 @@
+"""Every table and figure of both papers, ours beside theirs."""

@@ -1,0 +1,76 @@
+"""One report of all runs: every table and figure of both papers, ours beside theirs.
+
+    python -m jaxiso.report [RUN-OR-FOLDER …]
+
+Reads run directories of jaxiso.embed, and of jaxiso.vae with their evaluations; folders are looked
+through for some. By default runs/ and runs/reference/. Writes report.md, report.json and figures as
+PNG and PDF. What has not been run is said to be so, with the command that runs it and an estimate
+of its cost.
+
+A run stands in a paper's table only if all that changes its numbers is as in the paper; fewer seeds
+are remarked. All other runs are listed with what is unlike the paper's.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated
+
+from tyro.conf import Positional
+
+from jaxiso.cli.console import InputError, note, printer, run_command
+from jaxiso.cli.files import locked
+from jaxiso.cli.options import FREE, Checked, Quiet, parse
+from jaxiso.runs import CONFIG
+
+
+@dataclass(frozen=True)
+class Options(Checked):
+    """The command line; each field is an option."""
+
+    runs: Annotated[Positional[tuple[Path, ...]], FREE] = ()
+    """Run directories, or folders that hold some. By default runs and runs/reference."""
+    out: Annotated[Path, FREE] = Path("runs/report")
+    """Folder that the report is written to."""
+    quiet: Quiet = False
+
+    def __post_init__(self) -> None:
+        """Raises InputError, which names the path and what to do, if one cannot be used."""
+        super().__post_init__()
+        for path in self.runs:
+            if not path.is_dir():
+                what = "is a file" if path.exists() else "there is no such directory"
+                raise InputError(f"{path}: {what}; give run directories, or folders that hold some")
+        if (self.out / CONFIG).exists():
+            raise InputError(f"--out {self.out}: is a run directory; give a folder of its own")
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Runs `python -m jaxiso.report`."""
+    prog = "python -m jaxiso.report"
+    options = parse(Options, prog=prog, description=__doc__ or "", arguments=arguments)
+    from jaxiso.report.document import make_report, write_report
+    from jaxiso.report.runs import DEFAULT_FOLDERS, find_runs
+
+    try:
+        options.out.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise InputError(f"--out {options.out}: cannot be written ({error.strerror})") from None
+    with locked(options.out, "writing this report"):
+        found = find_runs(options.runs or DEFAULT_FOLDERS)
+        for _, why in found.not_read:
+            note(f"left out: {why}", quiet=options.quiet)
+        if not (found.embed or found.vae):
+            note("no run found; the report says what to run", quiet=options.quiet)
+        report = make_report(found)
+        written = write_report(report, options.out)
+    out = printer()
+    for line in report.data["summary"]:
+        out.print(line)
+    out.print(", ".join(map(str, written)))
+
+
+if __name__ == "__main__":
+    run_command(main)

@@ -1,0 +1,222 @@
+"""Rows of both papers, and what is compared with them: a trajectory, or a model of several seeds.
+
+Paper A's rows are (task, encoder), paper B's (corpus, posterior, C).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from itertools import product
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from jaxiso import papers
+from jaxiso.papers import Reported, embed_targets, vae_targets
+from jaxiso.report.runs import Finished, path_text
+from jaxiso.vae.tables import Model, pool
+
+Row = tuple[Any, ...]
+
+POSTERIORS = ("none", "diagonal", "isotropic")
+NOT_DEFINED, ONE_SEED = "not defined", "one seed"
+
+
+class Entry(NamedTuple):
+    """What is compared with a row of a paper.
+
+    Attributes:
+        row: of the paper, or one that it has not.
+        label: such as `rte, minilm` and `dbpedia, isotropic, C = 5`.
+        values: of each measure; one a seed, or one that is of all seeds together.
+        missing: why a measure has none.
+        seeds: how many there are.
+        runs: where they are from; empty where the row has not been run.
+        differences: what keeps the numbers from being the paper's.
+        remarks: what else is unlike the paper's.
+        detail: the summary of the trajectory, as in result.json; or the pooled model.
+    """
+
+    row: Row
+    label: str
+    values: dict[str, list[float]]
+    missing: dict[str, str]
+    seeds: int
+    runs: tuple[Finished, ...]
+    differences: list[str]
+    remarks: list[str]
+    detail: Any
+
+    @property
+    def config(self) -> dict[str, Any]:
+        """What determined the numbers, but for the seeds."""
+        return self.runs[0].config
+
+    @property
+    def metrics(self) -> dict[str, Any]:
+        """The metrics table of a trajectory."""
+        return self.runs[0].metrics
+
+    @property
+    def written(self) -> float:
+        """When the newest of the runs was, in seconds since 1970."""
+        return max(run.written for run in self.runs)
+
+    @property
+    def unlike(self) -> list[str]:
+        """All that is unlike the paper's."""
+        return [*self.differences, *self.remarks]
+
+    def measured(self, measure: str) -> Reported | None:
+        """Mean and standard deviation over seeds; None where it has no value."""
+        if not (values := self.values.get(measure)):
+            return None
+        sd = float(np.std(values, ddof=1)) if len(values) > 1 else None
+        return Reported(float(np.mean(values)), sd)
+
+
+def label_of(row: Row) -> str:
+    """Such as `rte, minilm` and `dbpedia, isotropic, C = 5`."""
+    parts = (f"C = {part:g}" if isinstance(part, float) else part for part in row)
+    return ", ".join(part for part in parts if part)
+
+
+def published(row: Row) -> tuple[dict[str, Reported], dict[str, float]]:
+    """The paper's numbers for a row, by measure, and what it says that others are below."""
+    if len(row) == 3:
+        return papers.vae_target(*row), {}
+    target = papers.embed_target(*row)
+    if target is None:
+        return {}, {}
+    names = ("items", "parameters", "pearson_r", "spearman_rho")
+    numbers = {name: getattr(target, name) for name in names}
+    known = {name: Reported(number) for name, number in numbers.items() if number is not None}
+    bounds = {"spearman_rho": papers.RHO_BELOW, "largest_sd": papers.SD_BELOW}
+    return known, {} if "spearman_rho" in known else bounds
+
+
+def entries_of_a(runs: Sequence[Finished]) -> list[Entry]:
+    """The trajectory of each run of `jaxiso.embed`, or of each weight of isotropy in its loss."""
+    return [
+        _of_trajectory(run, summary)
+        for run in runs
+        for summary in run.result.get("frontier", [run.result])
+    ]
+
+
+def _of_trajectory(run: Finished, summary: dict[str, Any]) -> Entry:
+    config, weight = run.config, summary.get("isotropy")
+    row = (config["task"], config["encoder"] or "")
+    # What does not make a run another than the paper's. Fewer seeds only blur the same numbers; the
+    # words of pos and supersense are always others, as those of the paper cannot be had.
+    remarked = ["seeds", *(("words", "items", "parameters") if "words" in run.unlike else ())]
+    found: dict[str, Any] = {"items": config["items"], "parameters": run.parameters}
+    found |= {name: summary[name] for name in ("pearson_r", "spearman_rho", "largest_sd")}
+    missing = dict(summary.get("undefined", {}))  # runs of earlier versions do not say why
+    for when, name in product(("start", "final"), ("isoscore", "silhouette")):
+        found[f"{name}_{when}"] = summary[when][name]["mean"]
+        missing[f"{name}_{when}"] = missing.get(f"{when} {name}", NOT_DEFINED)
+    if config["seeds"] == 1:
+        missing["largest_sd"] = ONE_SEED
+    label = label_of(row) + ("" if weight is None else f", λ = {weight:g}")
+    values = {name: [value] for name, value in found.items() if value is not None}
+    why = {name: str(missing.get(name, NOT_DEFINED)) for name in found}
+    differences = [line for name, line in run.unlike.items() if name not in remarked]
+    remarks = [line for name, line in run.unlike.items() if name in remarked]
+    return Entry(
+        row, label, values, why, config["seeds"], (run,), differences, remarks, detail=summary
+    )
+
+
+def entries_of_b(runs: Sequence[Finished]) -> tuple[list[Entry], list[Path]]:
+    """Evaluations that differ by their seeds only, pooled; sorted by corpus, C and posterior.
+
+    Where runs share seeds (one with seeds 0 and one with seeds 0 to 2, or a run and its copy), the
+    larger or else the newer one counts; the others are named.
+    """
+    groups: dict[str, list[Finished]] = {}
+    for run in sorted(runs, key=lambda run: -run.written):
+        if run.evaluation:  # whose config `pool` groups by; 15 and 15.0 are equal, but not its text
+            groups.setdefault(_identity(run.evaluation["config"], run.updates), []).append(run)
+    entries, doubles = [], []
+    for group in groups.values():
+        (model,) = pool([run.evaluation or {} for run in group])
+        doubles += [run.directory for run in group if str(run.directory) in model.doubles]
+        kept = [run for run in group if str(run.directory) not in model.doubles]
+        entries.append(_of_model(model, sorted(kept, key=lambda run: str(run.directory))))
+
+    def place(entry: Entry) -> tuple[Any, ...]:
+        corpus, posterior, target = entry.row
+        return corpus, target or 0, POSTERIORS.index(posterior), str(entry.runs[0].directory)
+
+    return sorted(entries, key=place), sorted(doubles)
+
+
+def _identity(config: Mapping[str, Any], updates: int, *more: str) -> str:
+    """The same for evaluations that differ by their seeds only, and by `more`."""
+    same = {name: value for name, value in config.items() if name not in ("seed", "seeds", *more)}
+    return repr((sorted(same.items()), updates))
+
+
+def _of_model(model: Model, runs: Sequence[Finished]) -> Entry:
+    differences = model.unlike_the_paper
+    for run in runs:
+        if run.updates != run.result["updates"]:
+            done, updates = run.updates, run.result["updates"]
+            differences.append(f"evaluated after {done:,} of {updates:,} updates")
+        probes = (run.evaluation or {})["settings"].get("classification", {})
+        count = probes.get("initialisations", papers.VAE_PROBES)
+        if count != papers.VAE_PROBES and probes.get("protocol") == "paper":
+            differences.append(f"{count} probes of each kind, not {papers.VAE_PROBES}")
+    differences += [f"no {measure}: {why}" for measure, why in model.remarks.items()]
+    if model.config["objective"] != "vae":
+        differences.append(f"the objective {model.config['objective']}")
+    row = (model.config["corpus"], model.config["posterior"], model.target_kl)
+    values, why, unlike = model.values, model.remarks, list(dict.fromkeys(differences))
+    seeds = max(map(len, values.values()), default=0)
+    return Entry(row, model.name, values, why, seeds, tuple(runs), unlike, [], detail=model)
+
+
+def best(entries: Sequence[Entry]) -> dict[Row, Entry]:
+    """Of each row of the papers that is reproduced the entry with the most seeds, or the newest."""
+    by_seeds = sorted(entries, key=lambda entry: (entry.seeds, entry.written))
+    found = {entry.row: entry for entry in by_seeds if not entry.differences}
+    return {row: found[row] for row in (*embed_targets(), *vae_targets()) if row in found}
+
+
+def others(entries: Sequence[Entry], chosen: Mapping[Row, Entry]) -> list[Entry]:
+    """The entries that stand in no table of the papers; their differences say why."""
+    found = []
+    for entry in entries:
+        stands, differences = chosen.get(entry.row), entry.differences
+        if stands is entry:
+            continue
+        if not differences and stands:
+            where = path_text(stands.runs[0].directory)
+            differences = [f"that of {where} has more seeds or is newer"]
+        found.append(entry._replace(differences=differences or ["the paper has no such row"]))
+    return found
+
+
+def comparable(models: Sequence[Entry]) -> list[Entry]:
+    """For each corpus of paper B the most models that differ in posterior and C only.
+
+    Models as in the paper come before others, and then the larger and the newer set.
+    """
+    sets: dict[str, dict[Row, Entry]] = {}
+    corpora = {corpus for corpus, _, _ in vae_targets()}
+    for model in sorted(models, key=lambda model: (model.seeds, model.written)):
+        if model.row[0] in corpora and model.config["objective"] == "vae":
+            same = _identity(model.config, model.detail.updates, "posterior", "C")
+            sets.setdefault(same, {})[model.row] = model
+
+    def goodness(found: Mapping[Row, Entry]) -> tuple[bool, int, int, float]:
+        of = found.values()
+        newest, seeds = max(model.written for model in of), sum(model.seeds for model in of)
+        return not any(model.differences for model in of), len(of), seeds, newest
+
+    chosen = {next(iter(found))[0]: found for found in sorted(sets.values(), key=goodness)}
+    order = {row: place for place, row in enumerate(vae_targets())}
+    shown = [model for found in chosen.values() for model in found.values()]
+    return sorted(shown, key=lambda model: (order.get(model.row, len(order)), model.row[2] or 0))

@@ -1,0 +1,183 @@
+"""Finished run directories, read and checked: what is damaged is named and left out."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from itertools import product
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from jaxiso.cli.console import InputError, first_line
+from jaxiso.cli.files import read_object
+from jaxiso.embed.options import full_config
+from jaxiso.embed.result import count_parameters
+from jaxiso.embed.trajectory import by_step, of_isotropy
+from jaxiso.papers import embed_settings, unlike
+from jaxiso.runs import CONFIG, EVALUATION, METRICS, RESULT, read_metrics, read_stored, verify
+from jaxiso.vae.options import complete_config
+from jaxiso.vae.tables import read_evaluation
+
+DEFAULT_FOLDERS = (Path("runs"), Path("runs/reference"))
+LARGEST = 1e150
+"""Means and deviations of larger numbers would not be finite."""
+
+
+class Finished(NamedTuple):
+    """A finished run of `jaxiso.embed` or `jaxiso.vae`.
+
+    Attributes:
+        directory: as it was given.
+        config: what determined its numbers.
+        result: what result.json holds.
+        device: that it ran on.
+        written: when, in seconds since 1970.
+        metrics: the metrics table of `jaxiso.embed`; of `jaxiso.vae` empty.
+        parameters: trainable numbers of one seed of `jaxiso.embed`.
+        unlike: how that run is unlike the paper's: a line for each setting, or kind of data.
+        evaluation: what evaluation.json of `jaxiso.vae` holds, if the run has one.
+    """
+
+    directory: Path
+    config: dict[str, Any]
+    result: dict[str, Any]
+    device: str
+    written: float
+    metrics: dict[str, Any]
+    parameters: int
+    unlike: dict[str, str]
+    evaluation: dict[str, Any] | None
+
+    @property
+    def updates(self) -> int:
+        """How many the model had seen that was evaluated."""
+        return (self.evaluation or {})["updates"]
+
+
+class Found(NamedTuple):
+    """Runs of `jaxiso.embed` and of `jaxiso.vae`, and what was left out, with the reason."""
+
+    embed: list[Finished]
+    vae: list[Finished]
+    not_read: list[tuple[Path, str]]
+
+
+def find_runs(given: Sequence[Path] = DEFAULT_FOLDERS) -> Found:
+    """Reads all runs among run directories, and folders that hold some."""
+    found = Found([], [], [])
+    for directory in _directories(given):
+        try:
+            run = _read(directory)
+        except (InputError, OSError) as error:
+            found.not_read.append((directory, utf8(error)))
+        except Exception as error:  # files from strangers: there is no end to what may be amiss
+            why = f"{directory}: is damaged ({type(error).__name__}: {first_line(error)})"
+            found.not_read.append((directory, utf8(why)))
+        else:
+            (found.embed if run.config["experiment"] == "embed" else found.vae).append(run)
+    return found
+
+
+def _directories(given: Sequence[Path]) -> list[Path]:
+    """Each run directory once, in order of its name within a folder."""
+    found: dict[Path, Path] = {}
+    for path in given:
+        inside = [path] if _is_run(path) else sorted(p for p in path.glob("*") if _is_run(p))
+        for directory in inside:
+            found.setdefault(directory.resolve(), directory)
+    return list(found.values())
+
+
+def _is_run(path: Path) -> bool:
+    try:
+        return any((path / name).exists() for name in (CONFIG, METRICS, RESULT, EVALUATION))
+    except OSError:
+        return True  # reading it says what is wrong
+
+
+def _read(directory: Path) -> Finished:
+    """A run; raises InputError if it cannot be used, anything else if it is damaged."""
+    stored, path = read_stored(directory), directory / RESULT
+    config = stored["config"]
+    kind = config.get("experiment")
+    if kind not in ("embed", "vae"):
+        raise InputError(f"{directory}: is a run of {kind!r}, which no table is made from")
+    if not path.exists():
+        raise InputError(
+            f"{directory}: has no {RESULT}, so it is not finished; the command that started it "
+            "goes on with it"
+        )
+    verify(directory, RESULT)
+    result = read_object(path)
+    _require(result, "number", "seconds")
+    platform, _, device = str((stored.get("origin") or {}).get("device", "unknown")).partition(": ")
+    written = path.stat().st_mtime
+    run = Finished(directory, config, result, device or platform, written, {}, 0, {}, None)
+    return _with_metrics(run) if kind == "embed" else _with_evaluation(run)
+
+
+def _with_metrics(run: Finished) -> Finished:
+    config, metrics = full_config(run.config), read_metrics(run.directory)
+    _require(config, "count", "seeds", "updates", "every", "items", "vectors", "dim", "inputs")
+    _require(config, "number", "sample", "lr", "scale")
+    _require(config, "text or null", "task", "encoder")
+    if config["isotropy"] == [0]:  # the paper's loss, in other words
+        metrics = of_isotropy(metrics, 0)
+    _, values = by_step(metrics)
+    if not (values["isoscore"].size and values["silhouette"].size):
+        raise ValueError(f"{METRICS} has no rows")
+    for summary in run.result.get("frontier", [run.result]):
+        _require({"isotropy": 0, **summary}, "number", "isotropy")
+        _require({"undefined": {}, **summary}, "object", "undefined")
+        _require(summary, "number or null", "pearson_r", "spearman_rho", "largest_sd")
+        for when, name in product(("start", "final"), ("isoscore", "silhouette")):
+            _require(summary[when][name], "number or null", "mean")
+    parameters = count_parameters(config)
+    paper = embed_settings(config["task"], config["encoder"])
+    lines = unlike(config | {"parameters": parameters}, paper)
+    return run._replace(config=config, metrics=metrics, parameters=parameters, unlike=lines)
+
+
+def _with_evaluation(run: Finished) -> Finished:
+    config, path = complete_config(run.config, run.directory), run.directory / EVALUATION
+    _require(config, "count", "tokens", "ids", "sentences")
+    _require(run.result, "count", "updates")
+    evaluation = read_evaluation(run.directory)
+    if evaluation is None:
+        return run._replace(config=config)
+    if evaluation["config"] != config:
+        raise InputError(f"{path}: is of a model with another configuration; delete it")
+    if "model" in run.result and run.result["model"] != evaluation.get("model"):
+        raise InputError(
+            f"{path}: is of another model than {RESULT} beside it; evaluate the run again"
+        )
+    for name, measure in evaluation["measures"].items():
+        if len(measure["values"]) != config["seeds"]:
+            raise InputError(f"{path}: {name} has not one value a seed")
+        for value in measure["values"]:
+            _require({name: value}, "number or null", name)
+    return run._replace(config=config, evaluation=evaluation)
+
+
+def _require(found: Mapping[str, Any], kind: str, *names: str) -> None:
+    """Raises ValueError unless what has these names is of a kind, and KeyError if it is missing."""
+    for name in names:
+        value = found[name]
+        fits = {
+            "count": type(value) is int and value >= 1,
+            "number": type(value) in (int, float) and abs(value) < LARGEST,
+            "text": isinstance(value, str),
+            "object": isinstance(value, dict),
+        }
+        wanted, _, or_null = kind.partition(" or ")
+        if not (fits[wanted] or (or_null and value is None)):
+            raise ValueError(f"{name} is {value!r}")
+
+
+def utf8(text: object) -> str:
+    """Text that can be written: a name of a file may have bytes that are no UTF-8."""
+    return str(text).encode("utf-8", "backslashreplace").decode()
+
+
+def path_text(path: Path) -> str:
+    """A path as it is written in a report."""
+    return utf8(path.as_posix())
