@@ -15,26 +15,26 @@ import matplotlib.pyplot as plt
 import numpy as np
 from IPython.display import Markdown, display
 
-from jaxiso.embed_tables import NAMES
-from jaxiso.experiments.trajectory import INDICES, by_step
-from jaxiso.figures import figure_frontier
-from jaxiso.report import DEFAULT_FOLDERS
-from jaxiso.report_papers import embed_label
-from jaxiso.report_runs import best_embed_runs, find_runs
-from jaxiso.report_tables import markdown_table
+from jaxiso.cli.console import several
+from jaxiso.embed.figures import figure_frontier
+from jaxiso.embed.options import Options
+from jaxiso.embed.trajectory import INDICES, NAMES, by_step, of_isotropy
+from jaxiso.report.rows import best, entries_of_a, label_of
+from jaxiso.report.runs import DEFAULT_FOLDERS, find_runs
+from jaxiso.report.table import markdown_table
 
 # %matplotlib inline
 plt.rcParams["figure.dpi"] = 80
 if Path.cwd().name == "notebooks":
     os.chdir("..")  # runs are named from the root of the repository
 
-found = find_runs(DEFAULT_FOLDERS)
-best = best_embed_runs(found)  # the paper's experiment, to compare with
+entries = entries_of_a(find_runs(DEFAULT_FOLDERS).embed)
+chosen = best(entries)  # the paper's experiment, to compare with
 
 
 def runs_with(option, command):
     """Runs that were given an option; where there are none, says how to make one."""
-    runs = [run for run in found.embed if run.config.get(option)]
+    runs = [run for run in entries if run.config[option] != getattr(Options, option)]
     if not runs:
         display(Markdown(f"There is no such run. To make one: `{command}`"))
     return runs
@@ -48,21 +48,21 @@ def averages(run):
 
 def say(run, text):
     """Something that was found, below the name of the run's task."""
-    display(Markdown(f"**{embed_label(run.row)}**, {run.config['seeds']} seed(s): {text}"))
+    display(Markdown(f"**{label_of(run.row)}**, {several(run.seeds, 'seed')}: {text}"))
 
 
 def beside_the_paper(run, name):
     """Silhouette against IsoScore, of a run and of the paper's experiment on the same task."""
     _, ax = plt.subplots(figsize=(5.4, 3.6), layout="constrained")
-    shown = {name: run} | ({"as in the paper": best[run.row]} if run.row in best else {})
+    shown = {name: run} | ({"as in the paper": chosen[run.row]} if run.row in chosen else {})
     for label, one in shown.items():
         _, values = averages(one)
-        r = one.summaries[0]["pearson_r"]
+        r = one.detail["pearson_r"]
         ax.plot(values["isoscore"], values["silhouette"], label=f"{label}: r = {r:.3f}")
-    ax.set(xlabel="IsoScore", ylabel="Silhouette", title=embed_label(run.row))
+    ax.set(xlabel="IsoScore", ylabel="Silhouette", title=label_of(run.row))
     ax.legend(fontsize="small")
     plt.show()
-    return {label: one.summaries[0]["final"] for label, one in shown.items()}
+    return {label: one.detail["final"] for label, one in shown.items()}
 
 
 def at_the_end(finals):
@@ -82,15 +82,16 @@ def at_the_end(finals):
 # %%
 command = "python -m jaxiso.embed --task wnli --isotropy 0 0.1 0.3 1 3 10"
 of_task = {}
-for run in runs_with("isotropy", command):
-    of_task.setdefault((*run.row, run.config["seeds"], run.config["updates"]), []).append(run)
-for runs in of_task.values():  # which may have the weights of one frontier among them
+for run in runs_with("isotropy", command):  # once for each weight
+    of_task.setdefault((*run.row, run.seeds, run.config["updates"]), []).append(run)
+for runs in of_task.values():  # several commands may have made the weights of one frontier
+    weighted = [of_isotropy(run.metrics, run.detail["isotropy"]) for run in runs]
     metrics = {
-        name: [value for run in runs for value in run.metrics[name]]
-        for name in set.intersection(*(set(run.metrics) for run in runs))
+        name: [value for columns in weighted for value in columns[name]]
+        for name in set.intersection(*map(set, weighted))
     }
-    display(figure_frontier(metrics, embed_label(runs[0].row)))
-    ends = {row["isotropy"]: row["final"] for run in runs for row in run.summaries}
+    display(figure_frontier(metrics, label_of(runs[0].row)))
+    ends = {run.detail["isotropy"]: run.detail["final"] for run in runs}
     names, weights = ("isoscore", "silhouette", "accuracy"), sorted(ends)
     scores = np.array([[ends[weight][name]["mean"] for name in names] for weight in weights])
     rows = [
@@ -133,7 +134,7 @@ for run in runs_with("hidden", "python -m jaxiso.embed --task wnli --hidden 128"
 # here; accuracy is that of the nearest centroid.
 
 # %%
-for run in runs_with("triplets", "python -m jaxiso.embed --task wnli --loss triplet"):
+for run in runs_with("loss", "python -m jaxiso.embed --task wnli --loss triplet"):
     finals = beside_the_paper(run, "triplet loss")
     steps, values = averages(run)
     isoscore = values["isoscore"]
@@ -159,7 +160,7 @@ for run in runs_with("track", "python -m jaxiso.embed --task wnli --track"):
         ax.set(xlabel="IsoScore", title=NAMES[name])
     plt.show()
     lines = []
-    for name, others in run.summaries[0]["agreement"].items():
+    for name, others in run.detail["agreement"].items():
         rho = others["silhouette"]["spearman_rho"] * (-1 if name == "davies_bouldin" else 1)
         agrees = "agrees with" if rho > 0 else "contradicts"
         against = others["isoscore"]["spearman_rho"]

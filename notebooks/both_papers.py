@@ -9,38 +9,36 @@
 # LSTM-VAEs, from `python -m jaxiso.vae evaluate`, in `runs/` and in `runs/reference/`.
 
 # %%
-import functools
 import os
 from pathlib import Path
 
-import jax
 import jax.numpy as jnp
 import matplotlib.pyplot as plt
 import numpy as np
 from IPython.display import Markdown, display
 
 import jaxiso
-from jaxiso import backend
-from jaxiso.experiments.embed import make_embed
-from jaxiso.experiments.embed_data import prepare
-from jaxiso.experiments.trajectory import correlations
-from jaxiso.experiments.vae_measures import random_sign_score
-from jaxiso.metrics.posterior import active_directions, active_units
-from jaxiso.report import DEFAULT_FOLDERS
-from jaxiso.report_models import comparable, pool_runs
-from jaxiso.report_papers import vae_label
-from jaxiso.report_runs import find_runs
-from jaxiso.report_tables import markdown_table
+from jaxiso.cli.console import several
+from jaxiso.cli.machine import keep_compiled_programs
+from jaxiso.embed.experiment import make_embed, over_seeds
+from jaxiso.embed.inputs import load_embeddings, prepare
+from jaxiso.embed.options import Options
+from jaxiso.embed.trajectory import correlations
+from jaxiso.report.rows import comparable, entries_of_b, label_of
+from jaxiso.report.runs import DEFAULT_FOLDERS, find_runs
+from jaxiso.report.table import markdown_table
 from jaxiso.runs import LATENTS
+from jaxiso.seeds import seed_keys
+from jaxiso.vae.measures import random_sign_score
 
 # %matplotlib inline
 plt.rcParams["figure.dpi"] = 80
-backend.keep_compiled_programs()
+keep_compiled_programs()
 if Path.cwd().name == "notebooks":
     os.chdir("..")  # runs are named from the root of the repository
 
 models = {}  # those with codes of labelled sentences
-for model in comparable(pool_runs(find_runs(DEFAULT_FOLDERS).vae)):
+for model in comparable(entries_of_b(find_runs(DEFAULT_FOLDERS).vae)[0]):
     path = model.runs[0].directory / LATENTS
     if path.exists() and "labels" in (latents := dict(np.load(path, allow_pickle=False))):
         models[model.row] = model, latents
@@ -51,10 +49,10 @@ pairs = [
 ]
 Markdown(
     "\n".join(
-        f"- {vae_label(row)}: {model.seeds} seed(s), {len(latents['means']):,} sentences, "
+        f"- {model.label}: {several(model.seeds, 'seed')}, {len(latents['means']):,} sentences, "
         f"{latents['means'].shape[1]} dimensions. Unlike the paper's: "
         f"{'; '.join(model.differences) or 'nothing'}"
-        for row, (model, latents) in models.items()
+        for model, latents in models.values()
     )
 )
 
@@ -71,19 +69,19 @@ measures = {
     "accuracy": ("accuracy of probes, %", 1),
 }
 rows = []
-for row, (model, _) in models.items():
-    values = model.model.values
+for model, _ in models.values():
+    values = model.values
     cells = [
         f"{np.mean(values[m]):.{n}f}" if m in values else "-" for m, (_, n) in measures.items()
     ]
-    rows.append([vae_label(row), *cells])
+    rows.append([model.label, *cells])
 Markdown("\n".join(markdown_table(["", *(name for name, _ in measures.values())], rows)))
 
 # %%
 lines = []
 for corpus, target in pairs:
     diagonal, isotropic = (
-        models[corpus, posterior, target][0].model.values for posterior in ("diagonal", "isotropic")
+        models[corpus, posterior, target][0].values for posterior in ("diagonal", "isotropic")
     )
     changes = {
         name: np.mean(isotropic[m]) - np.mean(diagonal[m])
@@ -130,13 +128,13 @@ Markdown("\n".join(lines))
 # %%
 figure, ax = plt.subplots(figsize=(7, 3.6), layout="constrained")
 rows = []
-for row, (_, latents) in models.items():
+for model, latents in models.values():
     x = latents["means"]
     spectrum = np.linalg.svd(x - x.mean(axis=0), compute_uv=False) ** 2 / len(x)
-    ax.semilogy(np.arange(1, len(spectrum) + 1), spectrum, ".-", label=vae_label(row))
-    counts = int(active_units(x)), int(active_directions(x))
+    ax.semilogy(np.arange(1, len(spectrum) + 1), spectrum, ".-", label=model.label)
+    counts = int(jaxiso.active_units(x)), int(jaxiso.active_directions(x))
     ratio, score = float(jaxiso.participation_ratio(x)), float(jaxiso.isoscore(x))
-    rows.append([vae_label(row), *map(str, counts), f"{ratio:.1f}", f"{score:.3f}"])
+    rows.append([model.label, *map(str, counts), f"{ratio:.1f}", f"{score:.3f}"])
     rows[-1].append(f"{spectrum.sum():.1f}")
 ax.axhline(0.01, color="0.6", ls="--", label="threshold of active units")
 ax.set(xlabel="Principal axis", ylabel="Variance of the posterior means")
@@ -152,7 +150,7 @@ for corpus, target in pairs:
         models[corpus, posterior, target][1]["means"] for posterior in ("diagonal", "isotropic")
     ]
     units, directions = (
-        [int(count(x)) for x in some] for count in (active_units, active_directions)
+        [int(count(x)) for x in some] for count in (jaxiso.active_units, jaxiso.active_directions)
     )
     lines.append(
         f"- {corpus}, C = {target:g}: with the isotropic posterior {units[1]} active units instead "
@@ -189,11 +187,11 @@ def predict(x, *, means):
 
 
 rows = []
-for row, (_, latents) in models.items():
+for model, latents in models.values():
     x = latents["means"]
     scores = [predict(x, means=False), predict(x, means=True), float(jaxiso.isotropy_score(x))]
     scores.append(random_sign_score(x, np.random.default_rng(0)))
-    rows.append([vae_label(row), *(f"{score:.3f}" for score in scores)])
+    rows.append([model.label, *(f"{score:.3f}" for score in scores)])
 header = ["", "exp(-(λ_max - λ_min) / 2)", "with means", "measured, both signs", "random signs"]
 Markdown("\n".join(markdown_table(header, rows)))
 
@@ -212,10 +210,10 @@ Markdown(
 # %%
 factors = np.geomspace(0.1, 4, 15)
 figure, axes = plt.subplots(1, 2, figsize=(10, 3.4), layout="constrained", sharex=True)
-for row, (_, latents) in models.items():
+for model, latents in models.values():
     x = latents["means"]
     for ax, score in zip(axes, (jaxiso.isotropy_score, jaxiso.isoscore), strict=True):
-        ax.semilogx(factors, [float(score(x * factor)) for factor in factors], label=vae_label(row))
+        ax.semilogx(factors, [float(score(x * factor)) for factor in factors], label=model.label)
 for ax, name in zip(axes, ("Mu and Viswanath's score", "IsoScore"), strict=True):
     ax.set(xlabel="Factor", title=name, ylim=(0, None))
 axes[1].legend(fontsize="small")
@@ -247,12 +245,12 @@ Markdown("\n".join(lines))
 
 # %%
 rows = []
-for row, (model, latents) in models.items():
+for model, latents in models.values():
     silhouettes = [
         float(jaxiso.silhouette_score(latents[z], latents["labels"])) for z in ("means", "tsne")
     ]
-    accuracy = model.model.values.get("accuracy")
-    rows.append([vae_label(row), *(f"{s:.3f}" for s in silhouettes)])
+    accuracy = model.values.get("accuracy")
+    rows.append([model.label, *(f"{s:.3f}" for s in silhouettes)])
     rows[-1].append("-" if accuracy is None else f"{np.mean(accuracy):.1f}")
 header = ["", "silhouette of means", "of their t-SNE map", "accuracy of probes, %"]
 Markdown("\n".join(markdown_table(header, rows)))
@@ -270,36 +268,35 @@ Markdown("\n".join(markdown_table(header, rows)))
 
 
 # %%
-@functools.cache
-def compiled(config):
-    """Of models that are alike."""
-    init, step, measure = make_embed(config)
-    return init, jax.jit(step), jax.jit(measure)
+keys, programs = seed_keys(0, 1), over_seeds(make_embed(Options()))
 
 
-def train(latents, updates=300, every=10):
-    """IsoScore and silhouette across training, one each a measurement."""
-    x, (classes, labels) = latents["means"], np.unique(latents["labels"], return_inverse=True)
-    items = np.arange(len(x))[:, None]
-    config, data = prepare(x, items, labels, labels, classes=len(classes))
-    init, step, measure = compiled(config)
-    state, found = init(jax.random.key(0), data), []
+def train_means(model, updates=300, every=10):
+    """IsoScore and silhouette across training, one each a measurement.
+
+    As `python -m jaxiso.embed --vectors …/latents.npz --array means --labels labels --seeds 1
+    --updates 300 --every 10` has them.
+    """
+    path = model.runs[0].directory / LATENTS
+    options = Options(vectors=path, array="means", labels="labels", quiet=True)
+    data = prepare(options, load_embeddings(options))
+    states, found = programs.init(keys, data), []
     for update in range(updates + 1):
         if update % every == 0:
-            measured = measure(state, data, jnp.int32(update))
-            found.append((float(measured.isoscore), float(measured.silhouette)))
-        state = step(state, data)
+            measured = programs.measure(states, data, jnp.int32(update))
+            found.append([float(measured.isoscore[0]), float(measured.silhouette[0])])
+        states = programs.step(states, data)
     return np.array(found).T
 
 
-trained = {row: train(latents) for row, (_, latents) in models.items()}
+trained = {row: train_means(model) for row, (model, _) in models.items()}
 limits = {
     (len(np.unique(latents["labels"])) - 2) / (latents["means"].shape[1] - 1)
     for _, latents in models.values()
 }
 figure, ax = plt.subplots(figsize=(6, 3.6), layout="constrained")
 for row, (isoscore, silhouette) in trained.items():
-    ax.plot(isoscore, silhouette, ".-", ms=4, label=vae_label(row))
+    ax.plot(isoscore, silhouette, ".-", ms=4, label=label_of(row))
 for limit in limits:
     ax.axvline(limit, color="0.6", ls="--", label=f"(K - 2) / (d - 1) = {limit:.3f}")
 ax.set(xlabel="IsoScore", ylabel="Silhouette", ylim=(None, 1))
@@ -309,7 +306,7 @@ plt.show()
 # %%
 Markdown(
     "\n".join(
-        f"- {vae_label(row)}: IsoScore {i[0]:.3f} → {i[-1]:.3f}, silhouette {s[0]:.3f} → "
+        f"- {label_of(row)}: IsoScore {i[0]:.3f} → {i[-1]:.3f}, silhouette {s[0]:.3f} → "
         f"{s[-1]:.3f}, r = {correlations(i, s)[0]:+.3f}"
         for row, (i, s) in trained.items()
     )
@@ -322,7 +319,7 @@ Markdown(
 # %%
 def mean(row, measure):
     """Over seeds; NaN where it was not measured."""
-    return np.mean(models[row][0].model.values.get(measure, [np.nan]))
+    return np.mean(models[row][0].values.get(measure, [np.nan]))
 
 
 def times(measure):
@@ -336,13 +333,13 @@ def times(measure):
 largest = np.nanmax([mean(row, "silhouette_means") for row in models])
 rising = sum(i[-1] > i[0] and s[-1] > s[0] for i, s in trained.values())
 Markdown(
-    f"Of {len(pairs)} pair(s) of models the isotropic posterior has the higher\n\n"
+    f"Of {several(len(pairs), 'pair')} of models the isotropic posterior has the higher\n\n"
     f"- IsoScore in {times('isoscore_means')},\n"
     f"- silhouette in {times('silhouette_means')},\n"
     f"- score of Mu and Viswanath in {times('isotropy_score_means')},\n"
     f"- accuracy of probes in {times('accuracy')}.\n\n"
     f"The largest silhouette of all models is {largest:.3f}. Trained under a linear classifier, "
-    f"IsoScore and silhouette rise together in {rising} of {len(trained)} model(s)."
+    f"IsoScore and silhouette rise together in {rising} of {several(len(trained), 'model')}."
 )
 
 # %% [markdown]

@@ -15,13 +15,13 @@ import matplotlib.pyplot as plt
 import numpy as np
 from IPython.display import Markdown
 
-from jaxiso.experiments.papers import EMBED_TARGETS
-from jaxiso.experiments.trajectory import by_step, correlations
-from jaxiso.report import DEFAULT_FOLDERS
-from jaxiso.report_figures import figure_trajectories
-from jaxiso.report_papers import SETUPS, not_run_of_a, tables_of_a
-from jaxiso.report_runs import best_embed_runs, find_runs
-from jaxiso.report_tables import as_markdown, markdown_table
+from jaxiso.embed.trajectory import by_step, correlations
+from jaxiso.papers import embed_targets
+from jaxiso.report.document import cost_text, list_not_run
+from jaxiso.report.figures import figure_trajectories
+from jaxiso.report.rows import best, entries_of_a
+from jaxiso.report.runs import DEFAULT_FOLDERS, find_runs
+from jaxiso.report.table import as_markdown, markdown_table, plain, tables_of_a
 
 # %matplotlib inline
 plt.rcParams["figure.dpi"] = 80
@@ -29,9 +29,10 @@ if Path.cwd().name == "notebooks":
     os.chdir("..")  # runs are named from the root of the repository
 
 found = find_runs(DEFAULT_FOLDERS)
-best = best_embed_runs(found)  # one run for each task and encoder, set up as in the paper
-glue = {row: run for row, run in best.items() if row[0] not in SETUPS}
-tables = {table.name: table for table in tables_of_a(best)}
+chosen = best(entries_of_a(found.embed))  # a run for each task and encoder, set up as in the paper
+targets = embed_targets()
+glue = {row: run for row, run in chosen.items() if targets[row].glue}
+tables = tables_of_a(chosen)
 
 # %% [markdown]
 # ## Table 2: items and parameters
@@ -46,7 +47,7 @@ Markdown("\n".join(as_markdown(tables["A, Table 2"])))
 figure_trajectories(glue)
 
 # %%
-ends = [run.summaries[0] for run in glue.values()]
+ends = [run.detail for run in glue.values()]
 up = sum(end["final"]["silhouette"]["mean"] > end["start"]["silhouette"]["mean"] for end in ends)
 down = sum(end["final"]["isoscore"]["mean"] < end["start"]["isoscore"]["mean"] for end in ends)
 lost = [end["final"]["isoscore"]["mean"] / end["start"]["isoscore"]["mean"] for end in ends]
@@ -62,13 +63,12 @@ Markdown(
 Markdown("\n".join(as_markdown(tables["A, Table 3"])))
 
 # %%
-apart = {
-    row: run.summaries[0]["pearson_r"] - EMBED_TARGETS[row[0]][row[1]].pearson_r
-    for row, run in glue.items()
-}
+apart = {row: run.detail["pearson_r"] - targets[row].pearson_r for row, run in glue.items()}
 farthest = max(apart, key=lambda row: abs(apart[row]))
-weakest = max(run.summaries[0]["pearson_r"] for run in glue.values())
-papers = [[target.pearson_r for target in EMBED_TARGETS[task].values()] for task, _ in glue]
+weakest = max(run.detail["pearson_r"] for run in glue.values())
+papers = [
+    [target.pearson_r for (of, _), target in targets.items() if of == task] for task, _ in glue
+]
 Markdown(
     f"Pearson's r is at most {weakest:.3f}; the paper says that all of its are below -0.838. The "
     f"largest difference from the paper is {apart[farthest]:+.4f}, in {', '.join(farthest)}; the "
@@ -81,8 +81,11 @@ Markdown(
 # The times are estimates from the runs that are named, and the data come from the Hugging Face hub.
 
 # %%
-missing = [one for one in not_run_of_a(best, found) if one.seeds == 0]
-rows = [[one.label, f"`{one.command}`", str(one.cost)] for one in missing]
+rows = [
+    [one["label"], f"`{one['command']}`", plain(cost_text(one["cost"]))]
+    for one in list_not_run(chosen, found)
+    if one["paper"] == "A" and one["seeds"] == 0
+]
 Markdown("\n".join(markdown_table(["", "command", "estimated cost"], rows)))
 
 # %% [markdown]

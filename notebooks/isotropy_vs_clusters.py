@@ -12,36 +12,36 @@ import os
 import tempfile
 from pathlib import Path
 
-import jax
-import jax.numpy as jnp
 import matplotlib.pyplot as plt
 import numpy as np
 from IPython.display import Markdown
 
-from jaxiso import backend, embed, isoscore, silhouette_score
+from jaxiso import isoscore, silhouette_score
+from jaxiso.cli.machine import keep_compiled_programs, origin
 from jaxiso.data import TASKS
-from jaxiso.embed_training import prepare_data, prepare_seeds, train
-from jaxiso.embeddings import load_embeddings
-from jaxiso.experiments.embed import make_embed, over_seeds
-from jaxiso.experiments.papers import EMBED_TARGETS
-from jaxiso.experiments.trajectory import by_step
-from jaxiso.report import DEFAULT_FOLDERS
-from jaxiso.report_figures import figure_relationships, figure_trajectories
-from jaxiso.report_papers import SETUPS, embed_label, tables_of_a
-from jaxiso.report_runs import best_embed_runs, find_runs
-from jaxiso.report_tables import as_markdown, markdown_table
-from jaxiso.runs import CHECKPOINTS, Run, read_checkpoint, read_config
+from jaxiso.embed.experiment import make_training
+from jaxiso.embed.inputs import load_embeddings, prepare, run_config
+from jaxiso.embed.options import Options
+from jaxiso.embed.trajectory import by_step
+from jaxiso.papers import embed_targets
+from jaxiso.report.figures import figure_relationships, figure_trajectories
+from jaxiso.report.rows import best, entries_of_a
+from jaxiso.report.runs import DEFAULT_FOLDERS, find_runs
+from jaxiso.report.table import as_markdown, markdown_table, tables_of_a
+from jaxiso.runs import FINAL, Run
+from jaxiso.training import train
 
 # %matplotlib inline
 plt.rcParams["figure.dpi"] = 80
-backend.keep_compiled_programs()
+keep_compiled_programs()
 if Path.cwd().name == "notebooks":
     os.chdir("..")  # runs are named from the root of the repository
 
-found = find_runs(DEFAULT_FOLDERS)
-best = best_embed_runs(found)  # one run for each task and encoder, set up as in the paper
-setups = {row: run for row, run in best.items() if row[0] in SETUPS}
-tables = {table.name: table for table in tables_of_a(best)}
+entries = entries_of_a(find_runs(DEFAULT_FOLDERS).embed)
+chosen = best(entries)  # one run for each task and encoder, set up as in the paper
+targets = embed_targets()
+setups = {row: run for row, run in chosen.items() if not targets[row].glue}
+tables = tables_of_a(chosen)
 
 # %% [markdown]
 # ## Table 1: items and parameters
@@ -61,7 +61,7 @@ figure_trajectories(setups)
 # %%
 lines = []
 for (task, _), run in setups.items():
-    start, final = run.summaries[0]["start"], run.summaries[0]["final"]
+    start, final = run.detail["start"], run.detail["final"]
     _, values = by_step(run.metrics)
     falls = (np.diff(values["isoscore"].mean(axis=1)) < 0).mean()
     lines.append(
@@ -86,9 +86,9 @@ Markdown("\n".join(as_markdown(tables["A, Section 3.2"])))
 
 # %%
 apart = {"sentence": [0.0], "word": [0.0]}
-for (task, encoder), run in setups.items():
-    off = run.summaries[0]["pearson_r"] - EMBED_TARGETS[task][encoder].pearson_r
-    apart[TASKS[task].kind].append(abs(off))
+for row, run in setups.items():
+    off = run.detail["pearson_r"] - targets[row].pearson_r
+    apart[TASKS[row[0]].kind].append(abs(off))
 Markdown(
     f"Pearson's r is at most {max(apart['sentence']):.3f} from the paper's with sentence vectors, "
     f"and up to {max(apart['word']):.3f} with word vectors."
@@ -102,19 +102,19 @@ Markdown(
 # long. `--scale 3` makes them so.
 
 # %%
-words = [run for run in found.embed if run.row[0] in ("pos", "supersense")]
+words = [run for run in entries if run.row[0] in ("pos", "supersense")]
 figure, axes = plt.subplots(1, 2, figsize=(9, 3.4), layout="constrained")
 lines = []
 for ax, task in zip(axes, ("pos", "supersense"), strict=True):
     for run in (run for run in words if run.row[0] == task):
         _, values = by_step(run.metrics)
-        scale, r = run.config["scale"], run.summaries[0]["pearson_r"]
+        scale, r = run.config["scale"], run.detail["pearson_r"]
         means = (values[name].mean(axis=1) for name in ("isoscore", "silhouette"))
         ax.plot(*means, label=f"vectors × {scale:g}: r = {r:.3f}")
         lines.append(f"- {task}, vectors × {scale:g}: r = {r:.3f}")
     ax.set(xlabel="IsoScore", ylabel="Silhouette", title=task)
     ax.legend(fontsize="small")
-paper = {task: EMBED_TARGETS[task]["word2vec"].pearson_r for task in ("pos", "supersense")}
+paper = {task: targets[task, "word2vec"].pearson_r for task in ("pos", "supersense")}
 lines += [f"- {task}, the paper: r = {r:.3f}" for task, r in paper.items()]
 
 # %%
@@ -139,12 +139,12 @@ def left_over(config):
 
 
 rows = []
-for run in [*best.values(), *(run for run in words if run.config["scale"] != 1)]:
+for run in [*chosen.values(), *(run for run in words if run.config["scale"] != 1)]:
     scale = "" if run.config["scale"] == 1 else f", vectors × {run.config['scale']:g}"
     steps, values = by_step(run.metrics)
     mean = values["isoscore"].mean(axis=1)
     scores = [left_over(run.config), mean[0], mean.min(), mean[-1]]
-    rows.append([embed_label(run.row) + scale, *(f"{score:.4f}" for score in scores)])
+    rows.append([run.label + scale, *(f"{score:.4f}" for score in scores)])
     rows[-1].append(f"{steps[mean.argmin()]} of {steps[-1]}")
 header = ["", "(m - 1) / (d - 1)", "IsoScore, start", "lowest", "end", "lowest after update"]
 Markdown("\n".join(markdown_table(header, rows)))
@@ -157,48 +157,39 @@ Markdown("\n".join(markdown_table(header, rows)))
 #
 # ## What it looks like
 #
-# A finished run keeps its trained vectors in an Orbax checkpoint. Results under `runs/reference/`
-# come without one; so unless `runs/` has a run on scikit-learn's digits (`python -m jaxiso.embed`),
-# a short one is made here.
-
+# A finished run keeps its trained vectors in `final.npz`. Results under `runs/reference/` come
+# without it; so unless `runs/` has a run on scikit-learn's digits (`python -m jaxiso.embed`), a
+# short one is made here.
 
 # %%
-def train_digits(directory, digits):
-    """What `python -m jaxiso.embed --seeds 1 --updates 300 --every 10` does."""
-    options = embed.Options(seeds=1, updates=300, every=10, quiet=True)
-    config = embed.run_config(options, digits)
-    with Run(directory, config, origin=backend.origin(), quiet=True) as run:
-        train(run, options, digits)
+options = Options(task="digits", seeds=1, updates=300, every=10, quiet=True)
+digits = load_embeddings(options)
+data, labels = prepare(options, digits), digits.items.targets
 
 
-def trained_vectors(directory, digits):
-    """The vectors of the first seed in a run's last checkpoint, shape (1797, 64)."""
-    options = embed.Options(seeds=read_config(directory)["seeds"])
-    config, data = prepare_data(options, digits, digits.vectors)
-    keys, _ = prepare_seeds(options, options.seeds)
-    states = jax.eval_shape(over_seeds(make_embed(config)).init, keys, data)
-    _, saved = read_checkpoint(directory, {"states": states, "seconds": jnp.float32(0)})
-    return np.asarray(saved["states"].params["vectors"][0])
+def train_digits():
+    """What `python -m jaxiso.embed` does with these options; trained vectors, (1, 1797, 64)."""
+    with (
+        tempfile.TemporaryDirectory() as folder,
+        Run(Path(folder), run_config(options, digits), origin=origin(), quiet=True) as run,
+    ):
+        states, _, _ = train(run, make_training(options, data, "digits"))
+    return np.asarray(states.params["vectors"])
 
 
-beyond = {"isotropy", "hidden", "loss", "test_fraction"}
+usual = {name: getattr(options, name) for name in ("task", "scale", "isotropy", "hidden", "loss")}
 kept = [
-    run.directory
-    for run in found.embed
-    if run.row[0] == "digits" and run.config["scale"] == 1 and not beyond & run.config.keys()
-    if (run.directory / CHECKPOINTS).is_dir()
+    path
+    for run in entries
+    if usual.items() <= run.config.items() and run.config["test_fraction"] is None
+    if (path := run.runs[0].directory / FINAL).exists()
 ]
-digits = load_embeddings("digits")
-with tempfile.TemporaryDirectory() as folder:
-    if not kept:
-        kept = [Path(folder) / "digits"]
-        train_digits(kept[0], digits)
-    after = trained_vectors(kept[0], digits)
+before = np.asarray(data.vectors)
+after = (np.load(kept[0])["vectors"] if kept else train_digits())[0]  # of the first seed
 
 # %%
-labels = digits.items.targets
 figure, axes = plt.subplots(1, 3, figsize=(11, 3.4), layout="constrained")
-for ax, (name, x) in zip(axes, {"before": digits.vectors, "after": after}.items(), strict=False):
+for ax, (name, x) in zip(axes, {"before": before, "after": after}.items(), strict=False):
     centred = x - x.mean(axis=0)
     _, sizes, directions = np.linalg.svd(centred, full_matrices=False)
     ax.scatter(*(centred @ directions[:2].T).T, c=labels, cmap="tab10", s=3, rasterized=True)
@@ -210,9 +201,9 @@ plt.show()
 
 # %%
 Markdown(
-    f"Silhouette {float(silhouette_score(digits.vectors, labels)):.3f} → "
-    f"{float(silhouette_score(after, labels)):.3f}, IsoScore "
-    f"{float(isoscore(digits.vectors)):.3f} → {float(isoscore(after)):.3f}. Ten labels that "
-    "collapse to points span nine axes, and the variance of all others goes: that is where the "
-    "isotropy goes. `theory` has more of this."
+    f"Silhouette {float(silhouette_score(before, labels)):.3f} → "
+    f"{float(silhouette_score(after, labels)):.3f}, IsoScore {float(isoscore(before)):.3f} → "
+    f"{float(isoscore(after)):.3f}. Ten labels that collapse to points span nine "
+    "axes, and the variance of all others goes: that is where the isotropy goes. `theory` has more "
+    "of this."
 )

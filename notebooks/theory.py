@@ -16,28 +16,36 @@ import matplotlib.pyplot as plt
 import numpy as np
 from IPython.display import Markdown
 
-from jaxiso import backend, isoscore, participation_ratio, silhouette_score
-from jaxiso.embeddings import load_embeddings
-from jaxiso.experiments.embed import make_embed
-from jaxiso.experiments.embed_data import prepare
+from jaxiso import isoscore, participation_ratio, silhouette_score
+from jaxiso.cli.machine import keep_compiled_programs
+from jaxiso.embed.experiment import make_embed
+from jaxiso.embed.inputs import load_embeddings, prepare
+from jaxiso.embed.options import Options
 from jaxiso.metrics import objectives
-from jaxiso.report_tables import markdown_table
+from jaxiso.report.table import markdown_table
 
 # %matplotlib inline
 plt.rcParams["figure.dpi"] = 80
-backend.keep_compiled_programs()
+keep_compiled_programs()
 if Path.cwd().name == "notebooks":
     os.chdir("..")  # as the other notebooks
 
+# %%
+options = Options(task="digits")
+digits = load_embeddings(options)
+data, labels = prepare(options, digits), digits.items.targets
+n, d, k = *data.vectors.shape, data.classes
 
-def measure(x, labels, class_vectors):
-    """All objectives of some points, and what they stand for."""
-    found = {
-        "silhouette": silhouette_score(x, labels),
-        "O_S (Eq. 1)": objectives.silhouette_objective(x, labels),
-        "O_C (Eq. 3)": objectives.classification_objective(x, labels, class_vectors),
-        "O_T (App. B)": objectives.triplet_objective(x, labels),
-        "bound (Eq. 5)": objectives.triplet_bound(x, labels),
+
+@jax.jit
+def measure(x, class_vectors):
+    """All objectives of the digits' vectors, and what they stand for."""
+    return {
+        "silhouette": silhouette_score(x, labels, num_labels=k),
+        "O_S (Eq. 1)": objectives.silhouette_objective(x, labels, num_labels=k),
+        "O_C (Eq. 3)": objectives.classification_objective(x, labels, class_vectors, num_labels=k),
+        "O_T (App. B)": objectives.triplet_objective(x, labels, num_labels=k),
+        "bound (Eq. 5)": objectives.triplet_bound(x, labels, num_labels=k),
         "IsoScore": isoscore(x),
         "cosine (Eq. 2)": objectives.isotropy_objective(x, exact=True),
         "sum (Eq. 2)": objectives.isotropy_objective(x),
@@ -45,24 +53,20 @@ def measure(x, labels, class_vectors):
         "defect": objectives.isotropy_defect(x),
         "participation ratio": participation_ratio(x),
     }
-    return {name: float(value) for name, value in found.items()}
 
 
 # %%
-digits = load_embeddings("digits")
-labels, index = digits.items.targets, digits.items.index
-n, d, k = *digits.vectors.shape, len(digits.items.classes)
-config, data = prepare(digits.vectors, index, labels, digits.items.clusters, classes=k)
-experiment = make_embed(config)
-step, state = jax.jit(experiment.step), experiment.init(jax.random.key(0), data)
-updates, trajectory, points = np.arange(0, 301, 30), [], []
+experiment = make_embed(options)
+init, step = jax.jit(experiment.init), jax.jit(experiment.step)
+state = init(jax.random.key(0), data)
+updates, trajectory, points = [0, 20, 60, 120, 200, 300], [], []
 for update in range(updates[-1] + 1):
     if update in updates:
         points.append(np.asarray(state.params["vectors"]))
         head = np.asarray(state.params["head"]["params"]["Dense_0"]["kernel"])
-        trajectory.append(measure(points[-1], labels, head.T))
+        trajectory.append(measure(points[-1], head.T))
     state = step(state, data)
-seen = {name: np.array([found[name] for found in trajectory]) for name in trajectory[0]}
+seen = {name: np.array([float(found[name]) for found in trajectory]) for name in trajectory[0]}
 
 # %% [markdown]
 # ## Which rises, which falls
@@ -133,9 +137,9 @@ def published(x):
 
 rng = np.random.default_rng(0)
 clouds = {"digits in training": points}
-for dim in (4, 16, 64):
+for dim in (8, d):
     spectra = rng.gamma(rng.choice([0.1, 0.5, 5], (20, 1)), size=(20, dim)) ** 0.5 + 1e-3
-    clouds[f"random, d = {dim}"] = [rng.standard_normal((500, dim)) * s for s in spectra]
+    clouds[f"random, d = {dim}"] = [rng.standard_normal((n, dim)) * s for s in spectra]
 figure, ax = plt.subplots(figsize=(5.4, 3.8), layout="constrained")
 worst = 0
 for name, some in clouds.items():
@@ -292,7 +296,8 @@ for many in several:
     corners = corners @ np.linalg.svd(corners)[2].T[:, : many - 1]
     which = np.arange(90) % many
     x = np.pad(corners[which], ((0, 0), (0, dim - many + 1)))
-    scores.append((float(isoscore(x)), float(silhouette_score(x, which))))
+    silhouette = silhouette_score(x, which, num_labels=dim + 1)  # labels may be without points
+    scores.append((float(isoscore(x)), float(silhouette)))
 figure, axes = plt.subplots(1, 2, figsize=(10, 3.4), layout="constrained")
 axes[0].plot([2, dim + 1], [0, 1], "0.7", label="(K - 2) / (d - 1)")
 axes[0].plot(several, [score for score, _ in scores], "o", label="IsoScore")

@@ -18,18 +18,18 @@ import numpy as np
 from IPython.display import Markdown, display
 from PIL import Image
 
-from jaxiso import vae_evaluation
-from jaxiso.errors import InputError
-from jaxiso.experiments.trajectory import by_step
-from jaxiso.experiments.vae_measures import decode
-from jaxiso.report import DEFAULT_FOLDERS
-from jaxiso.report_figures_vae import figures_of_b
-from jaxiso.report_models import best_models, comparable, pool_runs
-from jaxiso.report_papers import not_run_of_b, vae_label
-from jaxiso.report_runs import find_runs
-from jaxiso.report_tables import markdown_table
-from jaxiso.runs import CHECKPOINTS, read_metrics
-from jaxiso.vae_tables import TABLES, rows_of
+from jaxiso.cli.console import InputError, several
+from jaxiso.data.vocabulary import Vocabulary
+from jaxiso.embed.trajectory import by_step
+from jaxiso.report.document import cost_text, list_not_run
+from jaxiso.report.figures import figures_of_b
+from jaxiso.report.rows import best, comparable, entries_of_b
+from jaxiso.report.runs import DEFAULT_FOLDERS, find_runs
+from jaxiso.report.table import markdown_table, plain
+from jaxiso.runs import CHECKPOINTS, VOCABULARY, read_metrics
+from jaxiso.vae.evaluate import load_model
+from jaxiso.vae.measures import decode
+from jaxiso.vae.tables import TABLES, rows_of
 
 # %matplotlib inline
 plt.rcParams["figure.dpi"] = 80
@@ -37,16 +37,18 @@ if Path.cwd().name == "notebooks":
     os.chdir("..")  # runs are named from the root of the repository
 
 found = find_runs(DEFAULT_FOLDERS)
-models = comparable(pool_runs(found.vae))  # for each corpus, those that differ in posterior and C
-pooled = [evaluated.model for evaluated in models]
+evaluated, _ = entries_of_b(found.vae)  # runs that differ by their seeds only are one model
+models = comparable(evaluated)  # for each corpus, those that differ in posterior and C
 
 
 def tables(name):
-    """Those of `jaxiso.vae_tables` whose title begins with a name; the paper's rows below ours."""
+    """Those of `jaxiso.vae.tables` whose title begins with a name; the paper's rows below ours."""
     lines = []
     for shown in TABLES:
         if shown.title.startswith(name):
-            rows = [[cell.strip() for cell in row] for row in rows_of(shown, pooled)]
+            rows = [
+                [cell.strip() for cell in row] for row in rows_of(shown, [m.detail for m in models])
+            ]
             names = [column.heading for column in shown.columns]
             lines += [f"**{shown.title}**", "", *markdown_table(["", *names], rows), ""]
     return Markdown("\n".join(lines))
@@ -54,9 +56,7 @@ def tables(name):
 
 def compare(measure):
     """Of each corpus and C that has both posteriors: (where, diagonal, isotropic), of the means."""
-    means = {
-        m.row: float(np.mean(m.model.values[measure])) for m in models if measure in m.model.values
-    }
+    means = {m.row: float(np.mean(m.values[measure])) for m in models if measure in m.values}
     return [
         (f"{corpus}, C = {target:g}", means[corpus, "diagonal", target], isotropic)
         for (corpus, posterior, target), isotropic in means.items()
@@ -85,8 +85,8 @@ def said(measure, what, digits=2, unit=""):
 # %%
 Markdown(
     "\n".join(
-        f"- {m.model.name}, {m.seeds} seed(s), {m.model.updates:,} updates. Unlike the paper's: "
-        f"{'; '.join(m.differences) or 'nothing'}"
+        f"- {m.label}, {several(m.seeds, 'seed')}, {m.detail.updates:,} updates. Unlike the "
+        f"paper's: {'; '.join(m.differences) or 'nothing'}"
         for m in models
     )
 )
@@ -101,17 +101,16 @@ for model in models:
     steps, values = by_step(read_metrics(model.runs[0].directory))
     for ax, name in zip(axes, panels, strict=True):
         if name in values and np.isfinite(values[name]).all():
-            ax.plot(steps, values[name].mean(axis=1), label=vae_label(model.row))
+            ax.plot(steps, values[name].mean(axis=1), label=model.label)
 for ax, label in zip(axes, panels.values(), strict=True):
     ax.set(xlabel="Updates", ylabel=label)
 axes[1].legend(fontsize="small")
 plt.show()
 
 # %%
-off = {m.model.name: float(np.mean(m.model.values["kl"])) - m.row[2] for m in models if m.row[2]}
+off = [abs(np.mean(m.values["kl"]) - m.row[2]) for m in models if m.row[2]]
 Markdown(
-    f"Development sentences. On test sentences the KL ends {max(map(abs, off.values())):.2f} nats "
-    "from C at most."
+    f"Development sentences. On test sentences the KL ends {max(off):.2f} nats from C at most."
 )
 
 # %% [markdown]
@@ -121,7 +120,7 @@ Markdown(
 display(tables("Reconstruction"), tables("Likelihood"))
 
 # %%
-figures = {drawn.name: drawn for drawn in figures_of_b(pool_runs(found.vae))}
+figures = {drawn.name: drawn for drawn in figures_of_b(evaluated)}
 display(figures["paper_b_figure1"].figure)
 
 # %%
@@ -204,7 +203,7 @@ Markdown(" ".join(figures["paper_b_figure3_mapper"].notes))
 
 # %% [markdown]
 # The paper does not say with which settings of Mapper it counts; those used here are in
-# `jaxiso.experiments.mapper`.
+# `jaxiso.vae.mapper`.
 #
 # ## Table 1: imputation, and other sentences
 #
@@ -214,10 +213,10 @@ Markdown(" ".join(figures["paper_b_figure3_mapper"].notes))
 tables("Imputation")
 
 # %%
-writers = [m for m in models if {"imputation", "interpolation"} <= m.model.texts.keys()]
+writers = [m for m in models if {"imputation", "interpolation"} <= m.detail.texts.keys()]
 imputed = [
-    [text["original"], m.model.name, text["imputed"]]
-    for texts in zip(*(m.model.texts["imputation"] for m in writers), strict=True)
+    [text["original"], m.label, text["imputed"]]
+    for texts in zip(*(m.detail.texts["imputation"] for m in writers), strict=True)
     for m, text in zip(writers, texts, strict=True)
 ]
 Markdown("\n".join(markdown_table(["original", "model", "imputed"], imputed)))
@@ -227,8 +226,8 @@ Markdown("\n".join(markdown_table(["original", "model", "imputed"], imputed)))
 
 # %%
 between = [
-    [text["from"], m.model.name, text["decoded"][len(text["decoded"]) // 2], text["to"]]
-    for texts in zip(*(m.model.texts["interpolation"] for m in writers), strict=True)
+    [text["from"], m.label, text["decoded"][len(text["decoded"]) // 2], text["to"]]
+    for texts in zip(*(m.detail.texts["interpolation"] for m in writers), strict=True)
     for m, text in zip(writers, texts, strict=True)
 ]
 Markdown("\n".join(markdown_table(["from", "model", "half way", "to"], between)))
@@ -236,27 +235,28 @@ Markdown("\n".join(markdown_table(["from", "model", "half way", "to"], between))
 # %% [markdown]
 # ## From a checkpoint
 #
-# Where a run has its Orbax checkpoint and its corpus is at hand, the model writes from the prior.
-# Results under `runs/reference/` come without one, and what they wrote was kept with them.
+# Where a run has its Orbax checkpoint, the model writes from the prior. Results under
+# `runs/reference/` come without one, and what they wrote was kept with them.
 
 
 # %%
 def from_prior(model, sentences=3):
     """What a model's first seed writes from draws of the prior."""
     directory = model.runs[0].directory
-    kept = model.model.texts.get("prior", ["(an autoencoder has no prior)"])[:sentences]
+    kept = model.detail.texts.get("prior", ["(an autoencoder has no prior)"])[:sentences]
     if model.row[1] == "none" or not (directory / CHECKPOINTS).is_dir():
         return kept
     try:
-        trained = vae_evaluation.load(directory, vae_evaluation.Options((directory,)))
-    except InputError:  # the corpus, for instance, is not here
+        trained, words = load_model(directory), Vocabulary.load(directory / VOCABULARY)
+    except InputError:  # damaged, or of an earlier version
         return kept
-    z = np.random.default_rng(0).standard_normal((sentences, trained.vae.latent_dim), np.float32)
-    words = trained.text.vocabulary.decode
-    return [" ".join(words(ids)) for ids in decode(trained.seeds[0], z, longest=17)]
+    z = np.random.default_rng(0).standard_normal(
+        (sentences, trained.config["latent_dim"]), np.float32
+    )
+    return [" ".join(words.decode(ids)) for ids in decode(trained.params[0], z, longest=17)]
 
 
-Markdown("\n".join(f"- {m.model.name}: *{text}*" for m in models for text in from_prior(m)))
+Markdown("\n".join(f"- {m.label}: *{text}*" for m in models for text in from_prior(m)))
 
 # %% [markdown]
 # ## What has not been run
@@ -264,6 +264,9 @@ Markdown("\n".join(f"- {m.model.name}: *{text}*" for m in models for text in fro
 # The paper's own models. Times are estimates from the runs that are named.
 
 # %%
-missing = not_run_of_b(best_models(pool_runs(found.vae)), found)
-rows = [[one.label, f"`{one.command}`", str(one.cost)] for one in missing if one.seeds == 0]
+rows = [
+    [one["label"], f"`{one['command']}`", plain(cost_text(one["cost"]))]
+    for one in list_not_run(best(evaluated), found)
+    if one["paper"] == "B" and one["seeds"] == 0
+]
 Markdown("\n".join(markdown_table(["", "command", "estimated cost"], rows)))
