@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import ctypes
+import gc
 import os
 from pathlib import Path
 
@@ -12,6 +14,7 @@ os.environ.setdefault(
 os.environ.setdefault("HF_HUB_OFFLINE", "1")  # no test reaches the network
 
 import pytest
+from hypothesis import settings
 from jaxtyping import install_import_hook
 
 install_import_hook("jaxiso.metrics", "beartype.beartype")
@@ -20,6 +23,12 @@ import jax  # noqa: E402
 
 jax.config.update("jax_numpy_dtype_promotion", "strict")
 jax.config.update("jax_numpy_rank_promotion", "raise")
+jax.config.update("jax_persistent_cache_min_compile_time_secs", 0)
+
+# The same examples every time; `pytest --hypothesis-profile=random` hunts for others.
+settings.register_profile("same", derandomize=True, deadline=None, database=None)
+settings.register_profile("random", deadline=None, max_examples=500)
+settings.load_profile("same")
 
 SHARED = Path(__file__).parents[2] / "shared"
 
@@ -40,6 +49,17 @@ def targets_dir() -> Path:
     if not folder.is_dir():
         pytest.skip(f"no targets directory at {folder}; set JAXISO_TARGETS")
     return folder
+
+
+@pytest.fixture(scope="module", autouse=True)
+def drop_compiled_programs():
+    """A module's programs are of no use to the next one, and all together took 5 GB."""
+    yield
+    jax.clear_caches()
+    gc.collect()
+    trim = getattr(ctypes.CDLL(None), "malloc_trim", None)  # glibc keeps what was freed
+    if trim is not None:
+        trim(0)
 
 
 @pytest.hookimpl(hookwrapper=True)
