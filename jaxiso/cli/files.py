@@ -135,8 +135,9 @@ def parse_json(text: str | bytes, where: object) -> Any:
             of digits, text with half a character (a lone surrogate).
     """
     try:
-        found = json.loads(text.decode("utf-8") if isinstance(text, bytes) else text)
-        if "\\u" in (text if isinstance(text, str) else text.decode("utf-8")):
+        decoded = text.decode("utf-8") if isinstance(text, bytes) else text
+        found = json.loads(decoded)
+        if "\\u" in decoded:
             json.dumps(found, ensure_ascii=False).encode()
     except UnicodeEncodeError as error:
         raise InputError(
