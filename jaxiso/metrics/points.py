@@ -31,6 +31,10 @@ else:
 P = ParamSpec("P")
 R = TypeVar("R")
 
+# Ways of multiplying float32 numbers; all others round more than these metrics can bear.
+PRECISIONS = ("highest", "BF16_BF16_F32_X3", "BF16_BF16_F32_X6", "TF32_TF32_F32_X3")
+_precision = "highest"
+
 # Numbers of a block of differences between some points and all others: 16 MB in float32.
 BLOCK = 2**22
 
@@ -219,8 +223,62 @@ def _traced(points: Array, translate: bool) -> Float[Array, "n d"]:
 
 
 def dot(a: Array, b: Array) -> Array:
-    """The matrix product in the full precision of its arguments, also on accelerators."""
-    return jnp.dot(a, b, precision=jax.lax.Precision.HIGHEST)
+    """The matrix product: in the full precision of its arguments, unless `set_precision` says less.
+
+    Also on accelerators, whose own default would round float32 arguments to 8 or 11 bits.
+    """
+    if _precision == "highest" or jnp.promote_types(a.dtype, b.dtype) != np.float32:
+        return jnp.dot(a, b, precision=jax.lax.Precision.HIGHEST)
+    return jnp.dot(a, b, precision=jax.lax.DotAlgorithmPreset[_precision])
+
+
+def precision() -> str:
+    """How `dot` multiplies float32 numbers: one of `PRECISIONS`."""
+    return _precision
+
+
+def set_precision(name: str) -> None:
+    """Says how `dot`, and so every metric, multiplies float32 numbers from now on.
+
+    It is for the whole process, and to be set once, at its start. Programs that JAX has compiled
+    are thrown away, as they have the former precision in them.
+
+    Args:
+        name: "highest", or an algorithm for tensor cores, which splits each number into a sum of
+            two or three of fewer bits: "BF16_BF16_F32_X3" (3 products, errors of about 2⁻¹⁶),
+            "BF16_BF16_F32_X6" and "TF32_TF32_F32_X3" (6 and 3 products, about float32's own).
+
+    Raises:
+        ValueError: no such name, or one that the device does not have.
+    """
+    global _precision
+    if name not in PRECISIONS:
+        raise ValueError(f"precision must be one of {', '.join(PRECISIONS)}; got {name!r}.")
+    if name.startswith("TF32") and jax.default_backend() == "cpu":
+        raise ValueError(f"A CPU does not multiply in {name}; highest is as fast there.")
+    if name != _precision:
+        _precision = name
+        jax.clear_caches()
+
+
+def size_class(n: int) -> int:
+    """The size that n rows are padded to, so that few sizes are compiled.
+
+    Powers of two from 64 to 4096, then steps of an eighth of the power of two below, so that at
+    most an eighth of the rows is padding.
+    """
+    power = 1 << max(n - 1, 1).bit_length() - 1  # the largest power of two below n
+    if power < 4096:
+        return max(2 * power, 64)
+    step = power // 8
+    return -(-n // step) * step
+
+
+def padded(array: Any, size: int, fill: Any = 0) -> Any:
+    """Rows of `fill` appended to an array of NumPy or JAX, so that it has `size` of them."""
+    xp = np if isinstance(array, np.ndarray) else jnp
+    widths = ((0, size - len(array)), *((0, 0),) * (array.ndim - 1))
+    return xp.pad(array, widths, constant_values=fill)
 
 
 def lengths(rows: Float[Array, "*rows d"]) -> Float[Array, "*rows"]:
