@@ -16,8 +16,8 @@ import threading
 import time
 import traceback
 import warnings
-from collections.abc import Callable
-from contextlib import suppress
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING, Any, NoReturn, TextIO
 
 if TYPE_CHECKING:
@@ -38,8 +38,10 @@ class InputError(Exception):
     """
 
 
-class Stopped(Exception):
+class Stopped(BaseException):
     """The user, or the machine's scheduler, asked the command to stop, and it saved its work.
+
+    No error, so that nothing that looks out for errors takes it for one, as with KeyboardInterrupt.
 
     Attributes:
         code: exit code of the process: 128 and the number of the signal.
@@ -59,7 +61,8 @@ def run_command(main: Callable[[], None]) -> None:
     make_streams_safe()
     quieten_libraries()
     try:
-        main()
+        with _stopping_on_sigterm():
+            main()
         sys.stdout.flush()
     except SystemExit:  # --help
         _flush_or_drop()
@@ -80,6 +83,29 @@ def run_command(main: Callable[[], None]) -> None:
         _leave(f"error: not enough memory ({first_line(error)})", 1)
     except Exception as error:
         _leave(*_of_jax(error) or (_internal_error(error), 70))
+
+
+@contextmanager
+def _stopping_on_sigterm() -> Iterator[None]:
+    """A first SIGTERM ends the block with a message, as Ctrl-C does; a second one kills.
+
+    What is in the middle of its work, see `StopSignals`, takes signals first.
+    """
+
+    def stop(number: int, frame: object) -> NoReturn:
+        del frame
+        signal.signal(number, signal.SIG_DFL)
+        raise Stopped("terminated; what was saved is kept", 128 + number)
+
+    ours = threading.current_thread() is threading.main_thread()
+    if not ours or signal.getsignal(signal.SIGTERM) is not signal.SIG_DFL:
+        yield
+        return
+    signal.signal(signal.SIGTERM, stop)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, signal.SIG_DFL)
 
 
 def make_streams_safe() -> None:

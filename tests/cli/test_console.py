@@ -234,6 +234,43 @@ def test_a_signal_is_a_request_first():
     assert {number: signal.getsignal(number) for number in before} == before
 
 
+def test_sigterm_ends_a_command_with_a_message():
+    """Wherever it is; and no `except Exception` on the way takes it for an error of its own."""
+
+    def main():
+        try:
+            os.kill(os.getpid(), signal.SIGTERM)
+        except Exception as error:
+            raise AssertionError from error
+        raise AssertionError("the signal was lost")
+
+    ended = run_here(main)
+    assert ended == (143, "", "terminated; what was saved is kept\n")
+    assert signal.getsignal(signal.SIGTERM) is signal.SIG_DFL
+
+    def work():
+        with StopSignals() as signals:
+            os.kill(os.getpid(), signal.SIGTERM)
+            signals.stop_if_received("stopped after update 7")
+
+    ended = run_here(work)  # a loop that saves its work has the signal first
+    assert ended.code == 143 and ended.err.endswith("\nstopped after update 7\n")
+
+    def twice():
+        with StopSignals() as signals:
+            os.kill(os.getpid(), signal.SIGTERM)
+            os.kill(os.getpid(), signal.SIGTERM)
+            signals.stop_if_received("not at once")
+
+    assert run_here(twice).err.endswith("\nterminated; what was saved is kept\n")
+    # Who ignores the signal goes on ignoring it.
+    before = signal.signal(signal.SIGTERM, signal.SIG_IGN)
+    try:
+        assert run_here(lambda: os.kill(os.getpid(), signal.SIGTERM)).code == 0
+    finally:
+        signal.signal(signal.SIGTERM, before)
+
+
 def test_a_signal_amid_a_print_is_no_error(monkeypatch):
     monkeypatch.setattr(console, "note", raising(RuntimeError("reentrant call")))
     with StopSignals() as signals:
