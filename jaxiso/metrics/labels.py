@@ -39,8 +39,8 @@ def as_codes(labels: ArrayLike, n_points: int) -> tuple[np.ndarray, int]:
         raise ValueError(f"Labels cannot be sorted: {error}. Make them all text.") from None
     if not 1 < len(names) < n_points:
         raise ValueError(
-            f"Number of labels is {len(names)}. Valid values are 2 to n_samples - 1 "
-            f"({n_points - 1}) (inclusive)."
+            f"Number of labels is {len(names)}. Valid values are 2 to n_samples - 1 (inclusive), "
+            f"here 2 to {n_points - 1}."
         )
     return codes.astype(np.int32), len(names)
 

@@ -143,6 +143,18 @@ def as_points(
             masked, NaN or infinite value, or (without `scale`) values in double precision outside
             of float32's range.
     """
+    points = checked_points(points, least=least)
+    if isinstance(points, Tracer):
+        return _traced(points, translate)
+    if not jnp.issubdtype(points.dtype, jnp.floating) or points.dtype.itemsize > 4:
+        points = _in_own_precision(np.asarray(points), translate, scale)
+    elif points.dtype != np.float32:
+        points = points.astype(np.float32)
+    return jnp.asarray(points)
+
+
+def checked_points(points: Any, *, least: int = 1) -> Any:
+    """Points as an array of NumPy or JAX of their own type; errors as for `as_points`."""
     if isinstance(points, np.ma.MaskedArray):
         refuse_masked(points, "points")
     if not isinstance(points, jax.Array):
@@ -160,15 +172,9 @@ def as_points(
     floating = jnp.issubdtype(points.dtype, jnp.floating)
     if not floating and not jnp.issubdtype(points.dtype, jnp.integer):
         raise ValueError(f"Expected real numbers as points; got dtype {points.dtype}.")
-    if isinstance(points, Tracer):
-        return _traced(points, translate)
-    if floating:
+    if floating and not isinstance(points, Tracer):
         _check_finite(points)
-    if not floating or points.dtype.itemsize > 4:
-        points = _in_own_precision(np.asarray(points), translate, scale)
-    elif points.dtype != np.float32:
-        points = points.astype(np.float32)
-    return jnp.asarray(points)
+    return points
 
 
 def _check_finite(points: jax.Array | np.ndarray) -> None:
@@ -185,12 +191,18 @@ def _check_finite(points: jax.Array | np.ndarray) -> None:
         )
 
 
-def _in_own_precision(points: np.ndarray, translate: bool, scale: bool) -> np.ndarray:
-    """Numbers that float32 does not hold, centred and scaled before they are rounded to it."""
+def in_double(points: np.ndarray, *, translate: bool, scale: bool) -> np.ndarray:
+    """Points in double precision (or their own, if that is more), moved and scaled if they may be.
+
+    Args:
+        points: checked ones, shape (n, d).
+        translate: whether they are moved so that a coordinate that occurs becomes the origin, which
+            keeps points in one place together to the bit. Exact for whole numbers.
+        scale: whether they are multiplied by a power of two, so that none exceeds 1.
+    """
     if translate and points.dtype.kind in "iu":
         # Differences wrap around, and as unsigned numbers of the same width they are exact.
         points = (points - points.min(axis=0)).view(f"u{points.dtype.itemsize}")
-    kind = jax.dtypes.canonicalize_dtype(np.float64)
     points = points.astype(np.promote_types(points.dtype, np.float64), copy=False)
     if scale:
         points = np.ldexp(points, -np.frexp(np.abs(points).max())[1])
@@ -200,6 +212,13 @@ def _in_own_precision(points: np.ndarray, translate: bool, scale: bool) -> np.nd
         some = points[:: -(-len(points) // 1001)]
         with np.errstate(over="ignore"):
             points = points - np.partition(some, len(some) // 2, axis=0)[len(some) // 2]
+    return points
+
+
+def _in_own_precision(points: np.ndarray, translate: bool, scale: bool) -> np.ndarray:
+    """Numbers that float32 does not hold, centred and scaled before they are rounded to it."""
+    kind = jax.dtypes.canonicalize_dtype(np.float64)
+    points = in_double(points, translate=translate, scale=scale)
     size, least, most = np.abs(points).max(), np.finfo(kind).tiny, np.finfo(kind).max
     if not scale and size != 0 and not least <= size <= most:
         raise ValueError(
