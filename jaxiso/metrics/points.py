@@ -143,14 +143,14 @@ def as_points(
             masked, NaN or infinite value, or (without `scale`) values in double precision outside
             of float32's range.
     """
-    points = checked_points(points, least=least)
-    if isinstance(points, Tracer):
-        return _traced(points, translate)
-    if not jnp.issubdtype(points.dtype, jnp.floating) or points.dtype.itemsize > 4:
-        points = _in_own_precision(np.asarray(points), translate, scale)
-    elif points.dtype != np.float32:
-        points = points.astype(np.float32)
-    return jnp.asarray(points)
+    checked = checked_points(points, least=least)
+    if isinstance(checked, Tracer):
+        return _traced(checked, translate)
+    if not jnp.issubdtype(checked.dtype, jnp.floating) or checked.dtype.itemsize > 4:
+        checked = _in_own_precision(np.asarray(checked), translate, scale)
+    elif checked.dtype != np.float32:
+        checked = checked.astype(np.float32)
+    return jnp.asarray(checked)
 
 
 def checked_points(points: Any, *, least: int = 1) -> Any:
