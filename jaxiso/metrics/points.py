@@ -18,8 +18,8 @@ import jax.numpy as jnp
 import numpy as np
 from jax.core import Tracer
 from jaxtyping import Array, Bool, Float, Int
-from numpy.typing import ArrayLike
 
+from jaxiso.metrics.arrays import as_array
 from jaxiso.metrics.labels import as_codes, as_given_codes, refuse_masked
 
 if TYPE_CHECKING:
@@ -124,7 +124,7 @@ def _number_labels(given: dict[str, Any], n: int, plan: Callable[[Any, int], Any
 
 
 def as_points(
-    points: ArrayLike, *, least: int = 1, translate: bool = True, scale: bool = False
+    points: Any, *, least: int = 1, translate: bool = True, scale: bool = False
 ) -> Float[Array, "n d"]:
     """Checks points and returns them as a JAX array of float32 (float64 where x64 is enabled).
 
@@ -132,7 +132,7 @@ def as_points(
     precision, which keeps points whose mean, or farthest point, is much larger than their spread.
 
     Args:
-        points: one point a row, shape (n, d), of any real type.
+        points: one point a row, shape (n, d), of any real type; anything that `as_array` takes.
         least: the smallest number of points that the metric is defined for.
         translate: whether points may be moved, all alike, as most metrics ignore translations.
             False for those that see the origin: points then stay where they are.
@@ -157,8 +157,7 @@ def checked_points(points: Any, *, least: int = 1) -> Any:
     """Points as an array of NumPy or JAX of their own type; errors as for `as_points`."""
     if isinstance(points, np.ma.MaskedArray):
         refuse_masked(points, "points")
-    if not isinstance(points, jax.Array):
-        points = np.asarray(points)
+    points = as_array(points)
     if points.ndim != 2:
         raise ValueError(
             f"Expected a 2D array of points, one a row; got an array of shape {points.shape}."
