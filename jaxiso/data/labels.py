@@ -13,16 +13,9 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from jaxiso.cli.console import InputError
-from jaxiso.data.sources import read_json_lines, read_lines, shorten
-from jaxiso.data.tables import (
-    ARRAYS,
-    COLUMNS,
-    LABEL_NAMES,
-    WORD_NAMES,
-    Table,
-    open_table,
-    true_suffix,
-)
+from jaxiso.data.columns import LABEL_NAMES, WORD_NAMES
+from jaxiso.data.sources import read_lines, shorten
+from jaxiso.data.tables import ARRAYS, COLUMNS, Table, is_table, open_table
 
 Label = tuple[str, ...]
 """A set of labels, sorted; one in most cases. As in the paper, every set is a cluster."""
@@ -109,26 +102,24 @@ def read_labels(path: Path, column: str | None = None) -> LabelColumn:
 
     - .npy: (n,) whole numbers or strings, or (n, classes) of 0 and 1; .npz and .safetensors: such
       an array.
-    - .csv, .tsv, .parquet: a column; the words of its rows, if it has a column called so.
-    - .jsonl: a field, with one label or a list of them; and the field `word`, if there is one.
+    - .csv, .tsv, .parquet, .arrow, .feather, .jsonl, or a folder that `datasets` saved: a column or
+      field, with one label or (not in text) a list of them; the words of its rows, if there is a
+      column called so.
     - any other: a label a line, or a word, a tab and its label. An empty line is no label.
 
-    All but .npy, .npz, .safetensors and .parquet may be compressed, .gz. Without the name of a
-    `column`, array or field, it is one of `LABEL_NAMES`, or the only one that there is.
+    Files of text may be compressed, .gz. Without the name of a `column`, array or field, it is one
+    of `LABEL_NAMES`, or the only one that there is.
 
     Raises InputError if the file cannot be read, or it is not clear where the labels are.
     """
-    if not path.is_file():
-        raise InputError(f"--labels {path}: no such file")
-    suffix = true_suffix(path)
-    if suffix in (".jsonl", ".ndjson"):
-        return _of_json_lines(path, column)
-    if suffix in ARRAYS or suffix in COLUMNS:
+    if is_table(path) and path.exists():
         return _of_table(path, column)
+    if not path.is_file():
+        raise InputError(f"--labels {path}: {'a folder' if path.is_dir() else 'no such file'}")
     if column is not None:
         raise InputError(
             f"--label-column {column}: {path} has no columns; those are in files called "
-            f"{', '.join((*ARRAYS[1:], *COLUMNS, '.jsonl'))}"
+            f"{', '.join((*ARRAYS[1:], *COLUMNS))}"
         )
     lines = [line.rstrip("\r\n") for _, line in read_lines(path)]
     cells = [line.split("\t") for line in lines if line.strip()]
@@ -137,19 +128,6 @@ def read_labels(path: Path, column: str | None = None) -> LabelColumn:
         words, lines = [word for word, _ in cells], [label for _, label in cells]
     labels = [(line.strip(),) if line.strip() else None for line in lines]
     return LabelColumn(labels, None, path, words)
-
-
-def _of_json_lines(path: Path, column: str | None) -> LabelColumn:
-    rows = list(read_json_lines(path))
-    name, word = pick(list(rows[0][1]), column, path), WORD_NAMES[0]
-    values, classes = _as_labels([row.get(name) for _, row in rows], None, lambda i: rows[i][0])
-    if word not in rows[0][1]:
-        return LabelColumn(values, classes, path)
-    words: list[Any] = [row.get(word) for _, row in rows]
-    for (where, _), found in zip(rows, words, strict=True):
-        if not isinstance(found, str):
-            raise InputError(f"{where}: field 'word' is {shorten(found)}; it must be a string")
-    return LabelColumn(values, classes, path, words)
 
 
 def _of_table(path: Path, column: str | None) -> LabelColumn:

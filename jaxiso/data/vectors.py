@@ -12,6 +12,7 @@ from numpy.typing import DTypeLike
 
 from jaxiso.cli.console import InputError, note
 from jaxiso.data.arrays import ArrayFile
+from jaxiso.data.columns import LABEL_NAMES, ColumnFile, is_number
 from jaxiso.data.labels import (
     Label,
     LabelColumn,
@@ -23,16 +24,8 @@ from jaxiso.data.labels import (
     read_labels,
     word_column,
 )
-from jaxiso.data.tables import (
-    ARRAYS,
-    COLUMNS,
-    LABEL_NAMES,
-    ColumnFile,
-    Table,
-    is_number,
-    open_table,
-    true_suffix,
-)
+from jaxiso.data.rows import ArrayRows, ColumnRows, KeptRows, Rows, rows_of
+from jaxiso.data.tables import ARRAYS, COLUMNS, Table, is_table, open_table, true_suffix
 from jaxiso.data.tasks import TASKS, Items, labelled
 from jaxiso.data.word2vec import read_word2vec
 
@@ -40,9 +33,12 @@ from jaxiso.data.word2vec import read_word2vec
 VECTOR_NAMES = ("X", "embeddings", "embedding", "vectors", "vector")
 # Columns of numbers that are no dimensions.
 NO_DIMENSIONS = ("label", "labels", "class", "target", "id")
-BLOCK = 65_536  # rows looked at at once
+PICKLES = (".kv", ".model", ".pkl", ".pickle", ".pt", ".pth", ".joblib")
 
-FORMATS = f"{', '.join((*ARRAYS, *COLUMNS))}, word2vec or GloVe (.bin, .txt, .vec; also .gz)"
+FORMATS = (
+    f"{', '.join((*ARRAYS, *COLUMNS))}, word2vec or GloVe (.bin, .txt, .vec; also .gz), folders by "
+    "datasets.save_to_disk"
+)
 
 
 class LabelledVectors(NamedTuple):
@@ -60,17 +56,28 @@ class LabelledVectors(NamedTuple):
     left_out: dict[str, int]
 
 
-class _Rows(NamedTuple):
+class OpenedVectors(NamedTuple):
+    """Vectors to measure, which are read when they are needed; as `LabelledVectors` but for that.
+
+    Attributes:
+        rows: n vectors of d finite numbers; n and d at least 2.
+        labels: of each vector; None where none are given.
+        left_out: number of vectors left out, by reason.
+    """
+
+    path: Path
+    rows: Rows
+    labels: Labels | None
+    left_out: dict[str, int]
+
+
+class _Found(NamedTuple):
     """All vectors of a file, before labels choose among them."""
 
-    vectors: np.ndarray
+    rows: Rows
     words: Callable[[], list[str] | None]
     labels: LabelColumn | None
     where: Callable[[int], str]
-
-
-def _is_table(path: Path) -> bool:
-    return true_suffix(path) in (*ARRAYS, *COLUMNS)
 
 
 def read_vectors(
@@ -95,33 +102,54 @@ def read_vectors(
 
     Raises InputError if the file, or its labels, cannot be used; or a number does not fit `dtype`.
     """
-    if not path.is_file():
+    found = open_vectors(
+        path, labels, label_column=label_column, array=array, dtype=dtype, quiet=quiet
+    )
+    return LabelledVectors(path, found.rows.load(dtype), found.labels, found.left_out)
+
+
+def open_vectors(
+    path: Path,
+    labels: str | None = None,
+    *,
+    label_column: str | None = None,
+    array: str | None = None,
+    dtype: DTypeLike | None = None,
+    quiet: bool = False,
+) -> OpenedVectors:
+    """As `read_vectors`, but vectors in .npy and Arrow's formats stay in their file.
+
+    They are read once, block by block, to see that all of them are finite (and fit `dtype`).
+    """
+    if not path.is_file() and not (path.is_dir() and is_table(path)):
         what = "a folder" if path.is_dir() else "no such file"
         raise InputError(f"{path}: {what}; vectors are read from files: {FORMATS}")
-    if _is_table(path):
+    if path.suffix.lower() in PICKLES:
+        raise InputError(f"{path}: {_PICKLED}")
+    if is_table(path):
         table = open_table(path, column=labels)
-        rows = _of_table(table, _own_column(table, labels, label_column), array, quiet)
+        found = _of_table(table, _own_column(table, labels, label_column), array, quiet)
         if labels is None and (own := _named_labels(table)):
             note(f"{path}: to use its labels, add --labels {own}", quiet=quiet)
     else:
-        rows = _of_words(path, array)
-    rows = rows._replace(vectors=_checked(path, rows, dtype))
+        found = _of_words(path, array)
+    _check(path, found, dtype)
     if labels is None:
-        return LabelledVectors(path, rows.vectors, None, {})
-    column = rows.labels or read_labels(Path(labels), label_column)
-    aligned = _align(path, rows, column, quiet)
-    found = [label for label in aligned if label is not None]
-    left_out = len(aligned) - len(found)
-    if len(found) < 2:
+        return OpenedVectors(path, found.rows, None, {})
+    column = found.labels or read_labels(Path(labels), label_column)
+    aligned = _align(path, found, column, quiet)
+    given = [label for label in aligned if label is not None]
+    left_out = len(aligned) - len(given)
+    if len(given) < 2:
         raise InputError(
-            f"{path}: {len(found)} of its {len(aligned):,} vectors has a label; at least two must"
+            f"{path}: {len(given)} of its {len(aligned):,} vectors has a label; at least two must"
         )
-    vectors, dropped = rows.vectors, {}
+    rows, dropped = found.rows, {}
     if left_out:
-        vectors = vectors[[label is not None for label in aligned]]
+        rows = KeptRows(rows, np.array([label is not None for label in aligned]))
         dropped = {"no label": left_out}
         note(f"{path}: {left_out:,} of {len(aligned):,} vectors left out: no label", quiet=quiet)
-    return LabelledVectors(path, vectors, number_labels(found, column.classes), dropped)
+    return OpenedVectors(path, rows, number_labels(given, column.classes), dropped)
 
 
 def load_vectors_file(
@@ -143,8 +171,8 @@ def load_vectors_file(
     Raises InputError as `read_vectors`; or if there are no labels, all of them or all vectors are
     the same.
     """
-    if labels is None and path.is_file():
-        labels = _named_labels(open_table(path)) if _is_table(path) else None
+    if labels is None and path.exists():
+        labels = _named_labels(open_table(path)) if is_table(path) else None
         if labels is None:
             raise InputError(
                 f"{path}: it has no labels of its own, in a column or array called one of "
@@ -192,7 +220,7 @@ def _own_column(table: Table, labels: str | None, label_column: str | None) -> s
                 "already; give one of the two"
             )
         return labels
-    if not Path(labels).is_file():
+    if not Path(labels).exists():
         raise InputError(
             f"--labels {labels}: there is no such file, and {table.path} has no such column or "
             f"array; {_has(table.names)}"
@@ -213,17 +241,17 @@ def _named_labels(table: Table) -> str | None:
     return next((name for name in names if name in table.names), None)
 
 
-def _of_table(table: Table, column: str | None, array: str | None, quiet: bool) -> _Rows:
+def _of_table(table: Table, column: str | None, array: str | None, quiet: bool) -> _Found:
     words = word_column(table, but=column)
     names = [name for name in table.names if name not in (column, words)]
     found = _vector_array(table, names, array)
     if found is not None:
-        vectors, first = table.vectors(found), found
+        rows, first = rows_of(table, found), found
     else:
         assert isinstance(table, ColumnFile)
-        vectors, first = _dimensions(table, names, quiet)
-    return _Rows(
-        vectors,
+        rows, first = _dimensions(table, names, quiet)
+    return _Found(
+        rows,
         lambda: None if words is None else column_words(table, words),
         None if column is None else column_labels(table, column),
         partial(table.where, first),
@@ -254,7 +282,7 @@ def _by_name(names: list[str]) -> list[str]:
     return [n for n in VECTOR_NAMES if n in names] or (names if len(names) == 1 else [])
 
 
-def _dimensions(table: ColumnFile, names: list[str], quiet: bool) -> tuple[np.ndarray, str]:
+def _dimensions(table: ColumnFile, names: list[str], quiet: bool) -> tuple[Rows, str]:
     """The vectors that columns of numbers make, and the first such column."""
     columns: dict[str, np.ndarray] = {}
     for name in names:
@@ -263,7 +291,8 @@ def _dimensions(table: ColumnFile, names: list[str], quiet: bool) -> tuple[np.nd
             continue
         counted = len(numbers) > 2 and np.array_equal(numbers, np.arange(len(numbers)))
         if not counted:  # as pandas does with rows
-            columns[name] = numbers
+            # Those of formats that are read in batches are read again when they are needed.
+            columns[name] = numbers[:0] if table.batches else numbers
     if not columns:
         raise InputError(
             f"{table.path}: no column of numbers, nor of lists of numbers; {_has(table.names)}"
@@ -273,10 +302,22 @@ def _dimensions(table: ColumnFile, names: list[str], quiet: bool) -> tuple[np.nd
         dimensions = f"{len(used)} columns, {used[0]!r} to {used[-1]!r}"
         others = ", ".join(map(repr, ignored))
         note(f"{table.path}: a vector is {dimensions}; not {others}", quiet=quiet)
-    return np.column_stack(list(columns.values())), used[0]
+    if all(map(is_number, used)):
+        which = f"{used[0]!r} to {used[-1]!r}"
+        note(f"{table.path}: the numbers of its first line, {which}, are names", quiet=quiet)
+    if table.batches:
+        return ColumnRows(table, used), used[0]
+    return ArrayRows(np.column_stack(list(columns.values()))), used[0]
 
 
-def _of_words(path: Path, array: str | None) -> _Rows:
+_PICKLED = (
+    "it is a pickle, which can run any program, so it is not read; gensim's vectors are converted "
+    "by KeyedVectors.load(FILE).save_word2vec_format('vectors.bin', binary=True), and arrays by "
+    "numpy.save('vectors.npy', X)"
+)
+
+
+def _of_words(path: Path, array: str | None) -> _Found:
     """A file in word2vec's or GloVe's format."""
     if array is not None:
         raise InputError(f"--array {array}: {path} has no arrays; it is read as word vectors")
@@ -286,36 +327,40 @@ def _of_words(path: Path, array: str | None) -> _Rows:
             f"{path}: all its words are numbers; if it holds vectors without words, save it with "
             "commas between the numbers, as .csv, or as .npy"
         )
-    return _Rows(vectors, lambda: words, None, lambda row: f"{path}, word {words[row]!r}")
+    return _Found(
+        ArrayRows(vectors), lambda: words, None, lambda row: f"{path}, word {words[row]!r}"
+    )
 
 
-def _checked(path: Path, rows: _Rows, dtype: DTypeLike | None) -> np.ndarray:
-    """The vectors as `dtype`, finite; both sizes at least 2."""
-    shape = rows.vectors.shape
+def _check(path: Path, found: _Found, dtype: DTypeLike | None) -> None:
+    """Refuses vectors that are not finite (as `dtype`), and sizes below 2."""
+    shape = found.rows.shape
     if len(shape) != 2 or min(shape) < 2:
         raise InputError(
             f"{path}: the vectors have shape {shape}; it must be (n, d), a vector a row, both at "
             "least 2"
         )
-    with np.errstate(over="ignore"):  # what the type cannot hold is reported below
-        vectors = rows.vectors if dtype is None else rows.vectors.astype(dtype, copy=False)
-    for start in range(0, shape[0], BLOCK):
-        finite = np.isfinite(vectors[start : start + BLOCK]).all(axis=1)
+    start = 0
+    for given in found.rows.blocks():
+        with np.errstate(over="ignore"):  # what the type cannot hold is reported below
+            block = given if dtype is None else given.astype(dtype, copy=False)
+        finite = np.isfinite(block).all(axis=1)
         if not finite.all():
-            row = start + int(np.argmin(finite))
-            given = rows.vectors[row][~np.isfinite(vectors[row])][0]
-            what = f"{given}, which {vectors.dtype} cannot hold" if np.isfinite(given) else given
+            row = int(np.argmin(finite))
+            number = given[row][~np.isfinite(block[row])][0]
+            what = f"{number}, which {block.dtype} cannot hold" if np.isfinite(number) else number
             raise InputError(
-                f"{rows.where(row)}: the vector has a value that is not a finite number, {what}"
+                f"{found.where(start + row)}: the vector has a value that is not a finite number, "
+                f"{what}"
             )
-    return vectors
+        start += len(block)
 
 
-def _align(path: Path, rows: _Rows, labels: LabelColumn, quiet: bool) -> list[Label | None]:
+def _align(path: Path, found: _Found, labels: LabelColumn, quiet: bool) -> list[Label | None]:
     """A label for each vector."""
-    words = None if labels.words is None else rows.words()
+    words = None if labels.words is None else found.words()
     if words is None:
-        return _row_by_row(path, rows, labels)
+        return _row_by_row(path, found, labels)
     by_word = labels.by_word()
     missing, all_words = len(by_word.keys() - set(words)), f"words of {labels.path}"
     if missing == len(by_word):
@@ -328,8 +373,8 @@ def _align(path: Path, rows: _Rows, labels: LabelColumn, quiet: bool) -> list[La
     return [by_word.get(word) for word in words]
 
 
-def _row_by_row(path: Path, rows: _Rows, labels: LabelColumn) -> list[Label | None]:
-    n, given = len(rows.vectors), labels.labels
+def _row_by_row(path: Path, found: _Found, labels: LabelColumn) -> list[Label | None]:
+    n, given = len(found.rows), labels.labels
     while len(given) > n and given[-1] is None:  # empty lines at the end
         given = given[:-1]
     if len(given) == n:
@@ -338,7 +383,7 @@ def _row_by_row(path: Path, rows: _Rows, labels: LabelColumn) -> list[Label | No
     if len(given) == n + 1:
         names = ", ".join(LABEL_NAMES)
         hint = f"; if its first line is a heading, call it by one of {names}, or by --label-column"
-    elif rows.words() is not None:
+    elif found.words() is not None:
         hint = "; to label some of the words only, give words too: a line is a word, a tab, a label"
     raise InputError(
         f"{labels.path}: {len(given):,} labels, but {path} has {n:,} vectors; there must be a "

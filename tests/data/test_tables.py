@@ -19,7 +19,9 @@ from safetensors.numpy import save_file
 
 from jaxiso.cli.console import InputError
 from jaxiso.data.arrays import ArrayFile, open_arrays
-from jaxiso.data.tables import ColumnFile, open_table, true_suffix
+from jaxiso.data.columns import ColumnFile
+from jaxiso.data.records import RecordFile
+from jaxiso.data.tables import open_table, true_suffix
 
 X = np.arange(8.0).reshape(4, 2)
 
@@ -133,7 +135,9 @@ DAMAGED = {
 
 
 @pytest.mark.parametrize("content", DAMAGED.values(), ids=DAMAGED)
-@pytest.mark.parametrize("suffix", [".npy", ".npz", ".safetensors", ".parquet", "inside"])
+@pytest.mark.parametrize(
+    "suffix", [".npy", ".npz", ".safetensors", ".parquet", ".arrow", ".feather", "inside"]
+)
 def test_damaged_files(tmp_path, content, suffix):
     path = written(tmp_path, f"bad{suffix}", content)
     if suffix == "inside":
@@ -213,6 +217,41 @@ def test_bad_safetensors(tmp_path, content):
     assert complaint(lambda: open_table(path).vectors("X")).startswith(f"{path}: ")
 
 
+# --- records ----------------------------------------------------------------------------------
+
+
+def test_records(tmp_path):
+    text = '{"emb": [1, 2.5], "y": [1, 2], "z": true}\n\n{"y": [2.0], "emb": [3, 4]}\n'
+    for name in ("t.jsonl", "t.ndjson.gz"):
+        data = gzip.compress(text.encode()) if "gz" in name else text
+        table = open_table(written(tmp_path, name, data))
+        assert isinstance(table, RecordFile) and table.names == ("emb", "y", "z")
+        assert table.vectors("emb").tolist() == [[1, 2.5], [3, 4]]
+        assert table.values("y") == ([[1, 2], [2.0]], None) and table.values("z")[0] == [True, None]
+        assert [table.holds_vectors(name) for name in table.names] == [True, True, False]
+        assert table.where("y", 1).endswith(", line 3")
+
+
+@pytest.mark.parametrize(
+    ("second", "said"),
+    [
+        ("[3.0]", "field 'emb' has 1 numbers, the lines before have 2; vectors must be of one le"),
+        ("[3.0, null]", "field 'emb' is [3.0, None]; a vector must be a list of numbers, all of t"),
+        ("[3.0, true]", "field 'emb' is [3.0, True]; a vector"),
+        ('[3.0, "4"]', "field 'emb' is [3.0, '4']; a vector"),
+        (f"[3.5, 1{'0' * 400}]", "field 'emb' is [3.5, 1000"),
+        (f"[3, 1{'0' * 400}]", "field 'emb' is [3, 1000"),
+        ("[[3.0, 4.0]]", "field 'emb' is [[3.0, 4.0]]; a vector"),
+        ("[]", "field 'emb' is []; a vector"),
+        ("{}", "field 'emb' is {}; a vector"),
+    ],
+)
+def test_bad_records(tmp_path, second, said):
+    path = written(tmp_path, "t.jsonl", f'{{"emb": [1, 2]}}\n{{"emb": {second}}}\n')
+    found = complaint(lambda: open_table(path).vectors("emb"))
+    assert found.startswith(f"{path}, line 2: {said}")
+
+
 # --- columns ----------------------------------------------------------------------------------
 
 
@@ -269,6 +308,19 @@ def test_columns_without_names(tmp_path, delimiter):
         ("0.1,0.2,word", "5,6,cat", False),
         ("0,1,cat", "5,6,cat", False),  # a name does not occur below it
         ("1,2,3,label", "5,6,7,label", False),
+        # Numbers unlike those below them.
+        ("1,2,3", "0.5,0.1,0.7", True),
+        (",1,2,3", "0,5,5,7", True),
+        ("0.5,1.0,1.5", "3,1,2", True),
+        ("30,20,10", "3,1,2", True),
+        ("1,2,3", "5,6,7", False),
+        ("450,500,610", "0.5,0.25,0.75", True),
+        ("450,500,610", "0.5,0.25,7", False),
+        ("450,450,610", "0.5,0.25,0.75", False),
+        ("1,2", "0.5,0.1", False),
+        ("1,2,3,kind", "0.5,0.1,0.7,cat", True),
+        ("1,2,3,cat", "0.5,0.1,0.7,cat", False),
+        ("1,nan,3", "0.5,0.1,0.7", False),
     ],
 )
 def test_which_first_lines_name_columns(tmp_path, first, second, named):
@@ -384,3 +436,11 @@ def test_suffixes(tmp_path):
     assert true_suffix(Path("A.B.CSV.gz")) == ".csv" and true_suffix(Path("x.pq")) == ".parquet"
     path = written(tmp_path, "x.npy.gz", b"")
     assert "unpack it first" in complaint(lambda: open_table(path))
+
+
+def test_feather_of_the_first_version(tmp_path):
+    said = complaint(lambda: open_table(written(tmp_path, "x.feather", b"FEA1" + bytes(60))))
+    assert said.endswith(
+        "x.feather: it is in Feather's first version, which is no longer written; "
+        "save it again by DataFrame.to_feather"
+    )

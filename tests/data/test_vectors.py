@@ -8,6 +8,7 @@ import json
 import os
 from pathlib import Path
 
+import datasets
 import numpy as np
 import pandas as pd
 import pyarrow as pa
@@ -94,6 +95,51 @@ def csv_with_its_own_labels(folder: Path):
     return folder / "v.csv", folder / "v.csv", {"label_column": "id7"}
 
 
+def csv_named_by_numbers(folder: Path):
+    rows = [numbers(row, ",") for row in X]
+    (folder / "v.csv").write_text(lines([numbers(range(400, 400 + 25 * D, 25), ","), *rows]))
+    (folder / "y.arrow").write_bytes(ipc({"kind": Y}, pa.ipc.new_file))
+    return folder / "v.csv", folder / "y.arrow", {}
+
+
+def ipc(columns, new, **options) -> bytes:
+    """Columns in one of Arrow's formats, in batches of five rows."""
+    table, sink = pa.table(columns), pa.BufferOutputStream()
+    with new(sink, table.schema, **options) as writer:
+        writer.write_table(table, max_chunksize=5)
+    return sink.getvalue().to_pybytes()
+
+
+def jsonl(folder: Path):
+    rows = [{"text": "", "emb": x.tolist(), "kind": y} for x, y in zip(X, Y, strict=True)]
+    (folder / "v.jsonl").write_text(lines(map(json.dumps, rows)))
+    return folder / "v.jsonl", "kind", {}
+
+
+def arrow_lists(folder: Path):
+    table = {"emb": pa.array(X.tolist(), pa.list_(pa.float32(), D)), "kind": Y, "text": WORDS}
+    (folder / "v.arrow").write_bytes(ipc(table, pa.ipc.new_file))
+    return folder / "v.arrow", "kind", {}
+
+
+def feather(folder: Path):
+    table = dict(zip(COLUMNS, X.T, strict=True)) | {"row": np.arange(N), "kind": Y}
+    packed = pa.ipc.IpcWriteOptions(compression="lz4")
+    (folder / "v.feather").write_bytes(ipc(table, pa.ipc.new_file, options=packed))
+    return folder / "v.feather", "kind", {}
+
+
+def saved_dataset(folder: Path):
+    (folder / "v").mkdir(exist_ok=True)
+    files = [f"data-0000{i}-of-00002.arrow" for i in range(2)]
+    for file, part in zip(files, (slice(7), slice(7, None)), strict=True):
+        table = {"label": Y[part], "embedding": X[part].tolist()}
+        (folder / "v" / file).write_bytes(ipc(table, pa.ipc.new_stream))
+    state = {"_data_files": [{"filename": file} for file in files], "_split": "train"}
+    (folder / "v" / "state.json").write_text(json.dumps(state))
+    return folder / "v", "label", {}
+
+
 def tsv_without_names(folder: Path):
     (folder / "v.tsv").write_text(lines(numbers(row, "\t") for row in X))
     (folder / "y.jsonl").write_text(lines(json.dumps({"text": "", "label": y}) for y in Y))
@@ -132,6 +178,11 @@ FORMATS = [
     parquet_columns,
     csv_named,
     csv_with_its_own_labels,
+    csv_named_by_numbers,
+    jsonl,
+    arrow_lists,
+    feather,
+    saved_dataset,
     tsv_without_names,
     glove,
     word2vec_text,
@@ -186,6 +237,12 @@ def test_tables_by_pandas(tmp_path, frame, options, label):
     assert found.vectors.tolist() == X[:, :3].tolist()
     assert label is None or (found.labels and found.labels.codes.tolist() == CODES)
     assert read_vectors(path, quiet=True).vectors.tolist() == X[:, :3].tolist()
+
+
+def test_numbers_as_names_are_mentioned(tmp_path, capsys):
+    path, *_ = csv_named_by_numbers(tmp_path)
+    assert read_vectors(path).vectors.tolist() == X.tolist()
+    assert "v.csv: the numbers of its first line, '400' to '500', are na" in capsys.readouterr().err
 
 
 # --- labels that are not there ----------------------------------------------------------------
@@ -282,6 +339,32 @@ def test_bad_word_vectors(tmp_path):
     assert "cannot be read as word vectors (its first line is neither" in said
     assert "vectors are read from .npy" in said and "--word-vectors" not in said
     assert complaint(path, array="X").startswith(f"--array X: {path} has no arrays")
+
+
+def test_pickles_are_refused(tmp_path):
+    (tmp_path / "v.kv").write_bytes(b"\x80\x04K\x01.")
+    said = complaint(tmp_path / "v.kv")
+    assert (
+        said.startswith(f"{tmp_path / 'v.kv'}: it is a pickle") and "save_word2vec_format" in said
+    )
+
+
+def test_what_datasets_saves(tmp_path):
+    data = datasets.Dataset.from_dict({"emb": X.tolist(), "kind": Y})
+    splits = datasets.DatasetDict({"train": data, "test": data})
+    splits.save_to_disk(tmp_path / "v", num_shards={"train": 2, "test": 1})
+    found = read_vectors(tmp_path / "v" / "train", "kind", quiet=True)
+    assert found.vectors.tolist() == X.tolist()
+    assert found.labels is not None and found.labels.codes.tolist() == CODES
+    train = str(tmp_path / "v" / "train")
+    labels = read_vectors(tmp_path / "v" / "test", train, label_column="kind", quiet=True).labels
+    assert labels is not None and labels.codes.tolist() == CODES
+    said = complaint(tmp_path / "v")
+    assert f"it holds several splits; give one of {tmp_path / 'v' / 'test'}, {tmp_path}" in said
+    assert complaint(tmp_path).startswith(f"{tmp_path}: a folder; vectors are read from files")
+    state = tmp_path / "v" / "test" / "state.json"
+    state.write_text('{"_data_files": [{"filename": "../train/data-00000-of-00002.arrow"}]}')
+    assert complaint(state.parent).startswith(f"{state}: it names '../train/data-00000")
 
 
 def test_unclear_arrays(tmp_path):
@@ -481,6 +564,8 @@ def outcome(path: Path, labels, options) -> tuple[int, ...] | None:
 def test_damaged_files_are_read_or_refused(made, tmp_path, steps, which):
     path, labels, options = made(tmp_path)
     broken = Path(labels) if which and Path(labels).is_file() else path
+    if broken.is_dir():
+        broken = broken / ("state.json" if which else "data-00001-of-00002.arrow")
     data = broken.read_bytes()
     packed = broken.suffix == ".gz"
     data = damaged(gzip.decompress(data) if packed and len(steps) > 1 else data, steps)
