@@ -39,7 +39,7 @@ def write_embed(
         diverged: the first of its 8 steps that is not finite.
         changes: to its config.
     """
-    config = full_config({**EMBED, **changes})
+    config = full_config({"reduction": "sum", **EMBED, **changes})
     seeds, steps = config["seeds"], 8
     rng = np.random.default_rng((salt, seeds))
     falls = np.linspace(1, 0.1, steps)[:, None]

@@ -3,6 +3,10 @@
 The vectors themselves are parameters. Each update takes the gradient of the whole data set; after
 it, IsoScore and silhouette are measured ("Isotropy, Clusters, and Classifiers", Section 3.1).
 
+The loss is a sum over items. With a mean over n of them, the gradient of a vector is of order 1/n,
+at some thousands of items no longer large beside Adam's ε, 1e-8, which then slows the training the
+more the larger n is. The paper's correlations are those without that effect.
+
 Beyond the paper: a term for isotropy in the loss, a hidden layer, the triplet loss, held-out items.
 
 `make_embed` gives pure functions of one seed; `over_seeds` puts seeds side by side.
@@ -60,7 +64,7 @@ def make_embed(options: Options) -> Experiment:
     """The experiment as three pure functions of one seed; seeds by `vmap` or `lax.map` outside.
 
     Args:
-        options: lr, hidden, loss, triplets, sample and track are looked at.
+        options: lr, reduction, hidden, loss, triplets, sample and track are looked at.
     """
     adam = optax.adam(options.lr)
     triplets = options.triplets if options.loss == "triplet" else None
@@ -111,6 +115,10 @@ def make_embed(options: Options) -> Experiment:
             return loss
 
         gradients = jax.grad(objective)(state.params)
+        if options.reduction == "sum":
+            # Of all of the objective, so that λ weighs against the mean either way.
+            terms = triplets or data.train.targets.size
+            gradients = jax.tree.map(lambda g: g * float(terms), gradients)
         updates, optimizer = adam.update(gradients, state.optimizer, state.params)
         params: Any = optax.apply_updates(state.params, updates)
         # Where squared gradients leave float32's range, Adam would stand still without a word.

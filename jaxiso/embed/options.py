@@ -80,6 +80,10 @@ class Options(Checked):
     curve bends weigh differently."""
     lr: Annotated[float, Ge(LEAST), Le(MOST)] = EMBED["lr"]
     """Learning rate of Adam."""
+    reduction: Literal["sum", "mean"] = EMBED["reduction"]
+    """What Adam sees of the loss over items (for several labels an item, over items and labels).
+    The paper says mean, but its numbers are those of a sum: a mean over many items has gradients so
+    small that Adam's ε, 1e-8, slows it down. The metrics table has the mean either way."""
     scale: Annotated[float, Ge(LEAST), Le(MOST)] = EMBED["scale"]
     """Multiplies the pretrained vectors. Matters because Adam's steps are absolute."""
     sample: Annotated[int, Ge(3), Or(0)] = EMBED["sample"]
@@ -167,7 +171,7 @@ def description() -> str:
 
 def full_config(config: Mapping[str, Any]) -> dict[str, Any]:
     """A run's config with all that later versions added to it, as it was before: at its default."""
-    before = {"test_items": 0, "trained_vectors": config["vectors"]}
+    before = {"reduction": "mean", "test_items": 0, "trained_vectors": config["vectors"]}
     return determining(Options()) | before | dict(config)
 
 

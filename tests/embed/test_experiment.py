@@ -101,9 +101,12 @@ def numpy_training(state, data, updates: int, *, multilabel: bool, lr: float = 0
     return params, losses
 
 
-@pytest.mark.parametrize(("multilabel", "bias"), [(False, True), (True, False)])
-def test_training_and_measurements_agree_with_references(multilabel, bias):
-    data, experiment = problem(multilabel=multilabel, bias=bias)
+@pytest.mark.parametrize(
+    ("multilabel", "bias", "reduction"), [(False, True, "sum"), (True, False, "mean")]
+)
+def test_training_and_measurements_agree_with_references(multilabel, bias, reduction):
+    # Adam's ε is far below these gradients, so the reference need not know of the reduction.
+    data, experiment = problem(multilabel=multilabel, bias=bias, reduction=reduction)
     start = state = experiment.init(jax.random.key(3), data)
     losses = []
     for t in range(8):
@@ -126,6 +129,22 @@ def test_training_and_measurements_agree_with_references(multilabel, bias):
     targets = np.asarray(data.train.targets)
     right = ((scores > 0) == targets).all(1) if multilabel else scores.argmax(1) == targets
     assert float(found.accuracy) == pytest.approx(np.mean(right), abs=1e-6)
+
+
+@pytest.mark.parametrize(
+    ("terms", "options"),
+    [(N, {}), (3 * N, {"multilabel": True}), (256, {"loss": "triplet", "triplets": 256})],
+)
+@pytest.mark.parametrize("weight", [None, 0.5])
+def test_a_sum_is_the_whole_objective_times_its_terms(terms, options, weight):
+    """λ's term too, so that λ weighs against the mean of the losses either way."""
+    first = {}
+    for reduction in ("sum", "mean"):
+        data, experiment = problem(reduction=reduction, **options)
+        state = trained(experiment, data, updates=1, weight=weight)
+        first[reduction] = tree_get(state.optimizer, "mu")
+    for of_sum, of_mean in zip(*map(jax.tree.leaves, (first["sum"], first["mean"])), strict=True):
+        np.testing.assert_allclose(of_sum, of_mean * terms, rtol=1e-6)
 
 
 def test_heads_start_as_pytorch_linear():
@@ -185,7 +204,7 @@ def test_samples_are_fresh_reproducible_and_near_the_whole():
 
 def test_the_term_for_isotropy_is_what_it_says():
     """The first moment after one update is a tenth of the gradient."""
-    data, experiment = problem()
+    data, experiment = problem(reduction="mean")
     start = experiment.init(jax.random.key(0), data)
 
     def gradient(weight):
