@@ -15,6 +15,7 @@ from importlib.metadata import version
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:  # what type checkers see of the table below
+    from jaxiso.encoders.encode import encode as encode
     from jaxiso.metrics.clusters import calinski_harabasz_score as calinski_harabasz_score
     from jaxiso.metrics.clusters import davies_bouldin_score as davies_bouldin_score
     from jaxiso.metrics.clusters import dunn_index as dunn_index
@@ -47,6 +48,7 @@ _HOMES = {
     "davies_bouldin_score": "metrics.clusters",
     "dunn_index": "metrics.clusters",
     "effective_rank": "metrics.dimension",
+    "encode": "encoders.encode",
     "gaussian_kl": "metrics.posterior",
     "isoscore": "metrics.isotropy",
     "isoscore_from_covariance": "metrics.isotropy",

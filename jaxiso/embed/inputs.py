@@ -19,7 +19,7 @@ from jaxiso.data.vectors import load_digits_task, load_vectors_file
 from jaxiso.data.word2vec import word_vectors
 from jaxiso.embed.options import LEAST, MOST, Options
 from jaxiso.embed.triplets import TriplePool, make_pool
-from jaxiso.encoders.sentence import encode_sentences
+from jaxiso.encoders.encode import encode as encode_texts
 from jaxiso.encoders.weights import ENCODERS, encoder_dim, find_encoder, published_name
 from jaxiso.metrics.pairwise import TilePlan, plan_tiles, tile_shape
 from jaxiso.papers import EMBED
@@ -112,9 +112,7 @@ def encode(embeddings: Embeddings, options: Options) -> Embeddings:
     if embeddings.vectors is not None:
         return embeddings
     texts = embeddings.items.texts
-    return embeddings._replace(
-        vectors=encode_sentences(texts, options.encoder, quiet=options.quiet)
-    )
+    return embeddings._replace(vectors=encode_texts(texts, options.encoder, quiet=options.quiet))
 
 
 def _digest(text: str, *arrays: np.ndarray) -> str:

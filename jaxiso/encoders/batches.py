@@ -1,4 +1,4 @@
-"""Texts → token ids → batches of few shapes.
+"""Token ids → batches of few shapes.
 
 XLA compiles once per shape, and padding is computed like words. So texts are sorted by length, and
 each batch takes one of a few lengths; a length always comes with the same number of rows.
@@ -7,16 +7,11 @@ each batch takes one of a few lengths; a length always comes with the same numbe
 from __future__ import annotations
 
 from collections.abc import Sequence
-from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
 
-from jaxiso.cli.console import InputError
-from jaxiso.encoders.settings import EncoderSettings, load_tokenizer, reading_tokenizer
-
 LENGTHS = (8, 16, 24, 32, 40, 48, 64, 80, 96, 128, 160, 192, 256, 384, 512)
-TEXTS_AT_ONCE = 4096  # the tokenizer's own objects are large; ours are four bytes a token
 
 
 class Batch(NamedTuple):
@@ -33,43 +28,9 @@ class Batch(NamedTuple):
     tokens: int
 
 
-def tokenize(
-    texts: Sequence[str], directory: Path, settings: EncoderSettings
-) -> tuple[list[np.ndarray], int]:
-    """Token ids of every text, special tokens included.
-
-    Surrounding blanks are dropped as sentence-transformers does (to RoBERTa's tokenizer a leading
-    blank is part of the word).
-
-    Returns:
-        One int32 array per text, and the number of texts that were cut.
-
-    Raises:
-        InputError: the tokenizer cannot be read or used, or knows more tokens than the model.
-    """
-    tokenizer = load_tokenizer(directory).backend_tokenizer
-    ids: list[np.ndarray] = []
-    cut = 0
-    with reading_tokenizer(directory):
-        tokenizer.no_padding()  # published files have both set, to 128 tokens
-        tokenizer.enable_truncation(max_length=settings.max_tokens)
-        for start in range(0, len(texts), TEXTS_AT_ONCE):
-            chunk = [text.strip() for text in texts[start : start + TEXTS_AT_ONCE]]
-            if settings.lower:
-                chunk = [text.lower() for text in chunk]
-            encodings = tokenizer.encode_batch_fast(chunk)
-            ids += [np.asarray(encoding.ids, np.int32) for encoding in encodings]
-            cut += sum(bool(encoding.overflowing) for encoding in encodings)
-    highest = max((int(one.max()) for one in ids if one.size), default=0)
-    if highest >= settings.architecture.vocabulary:
-        raise InputError(
-            f"{directory}: its tokenizer gives the token {highest}, but the model there has only "
-            f"{settings.architecture.vocabulary} tokens: they do not belong together"
-        )
-    return ids, cut
-
-
-def plan_batches(lengths: np.ndarray, max_tokens: int, tokens_per_batch: int) -> list[Batch]:
+def plan_batches(
+    lengths: np.ndarray, max_tokens: int, tokens_per_batch: int, most_rows: int | None = None
+) -> list[Batch]:
     """Splits texts into batches, longest first.
 
     A batch that is not full of long texts takes shorter ones along, so that only the very last
@@ -80,6 +41,7 @@ def plan_batches(lengths: np.ndarray, max_tokens: int, tokens_per_batch: int) ->
         lengths: int (n,), tokens of each text, at most `max_tokens`.
         max_tokens: the longest text that the encoder takes.
         tokens_per_batch: rows × columns of a batch are at most this, where one row fits.
+        most_rows: texts of a batch at most, in place of `tokens_per_batch`.
 
     Returns:
         Batches that hold each text once.
@@ -93,7 +55,7 @@ def plan_batches(lengths: np.ndarray, max_tokens: int, tokens_per_batch: int) ->
         longest = int(lengths[order[start]])
         multiple = -(-longest // LENGTHS[-1]) * LENGTHS[-1]
         tokens = min(next((n for n in LENGTHS if n >= longest), multiple), max_tokens)
-        fitting = max(tokens_per_batch // tokens, 1)
+        fitting = most_rows or max(tokens_per_batch // tokens, 1)
         rows = min(1 << (fitting.bit_length() - 1), enough)
         batches.append(Batch(order[start : start + rows], rows, tokens))
         start += rows

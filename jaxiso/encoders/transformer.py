@@ -1,4 +1,4 @@
-"""BERT, MPNet and RoBERTa as one Flax module: token ids in, one vector per sentence out.
+"""BERT, MPNet and RoBERTa as one Flax module: token ids in; out, sentences or every layer's states.
 
 The three differ in four places: MPNet adds a relative position bias to the attention, MPNet and
 RoBERTa number positions from the padding id + 1, MPNet has no token types, and their checkpoints
@@ -24,7 +24,7 @@ import numpy as np
 from safetensors import SafetensorError, safe_open
 
 from jaxiso.cli.console import InputError
-from jaxiso.encoders.settings import Architecture
+from jaxiso.encoders.architecture import Architecture
 
 PRECISION = jax.lax.Precision.HIGHEST
 BUCKETS, FARTHEST = 32, 128  # of MPNet's relative positions
@@ -63,7 +63,6 @@ class SentenceEncoder(nn.Module):
     architecture: Architecture
     normalise: bool = True
 
-    @nn.compact
     def __call__(self, ids: jax.Array, mask: jax.Array) -> jax.Array:
         """Encodes a batch.
 
@@ -74,14 +73,7 @@ class SentenceEncoder(nn.Module):
         Returns:
             float32 (batch, dim).
         """
-        shape = self.architecture
-        states = self._embed(ids)
-        bias = None
-        if shape.model_type == "mpnet":
-            table = nn.Embed(BUCKETS, shape.heads, name="relative_bias")
-            bias = table(relative_buckets(ids.shape[1])).transpose(2, 0, 1)[None]
-        for layer in range(shape.layers):
-            states = Layer(shape, name=f"layer_{layer}")(states, mask, bias)
+        states = self.states(ids, mask)[-1]
         weights = mask.astype(jnp.float32)[:, :, None]
         # Both floors are those of sentence-transformers.
         count = jnp.maximum(weights.sum(axis=1), jnp.float32(1e-9))
@@ -90,6 +82,19 @@ class SentenceEncoder(nn.Module):
             return pooled
         length = jnp.sqrt(jnp.square(pooled).sum(axis=1, keepdims=True))
         return pooled / jnp.maximum(length, jnp.float32(1e-12))
+
+    @nn.compact
+    def states(self, ids: jax.Array, mask: jax.Array) -> list[jax.Array]:
+        """The vectors of all tokens, (batch, tokens, dim): embedded, and after each layer."""
+        shape = self.architecture
+        states = [self._embed(ids)]
+        bias = None
+        if shape.model_type == "mpnet":
+            table = nn.Embed(BUCKETS, shape.heads, name="relative_bias")
+            bias = table(relative_buckets(ids.shape[1])).transpose(2, 0, 1)[None]
+        for layer in range(shape.layers):
+            states.append(Layer(shape, name=f"layer_{layer}")(states[-1], mask, bias))
+        return states
 
     def _embed(self, ids: jax.Array) -> jax.Array:
         shape = self.architecture
@@ -179,6 +184,37 @@ def encode_batch(
     out = encoder.apply({"params": params}, ids, mask)
     assert isinstance(out, jax.Array)
     return out
+
+
+@functools.partial(jax.jit, static_argnames=("architecture", "layers"))
+def encode_layers(
+    params: Any,
+    ids: jax.Array,
+    mask: jax.Array,
+    weights: jax.Array | None,
+    *,
+    architecture: Architecture,
+    layers: tuple[int, ...],
+) -> jax.Array:
+    """States of some layers in one pass: of every token, or their weighted sums.
+
+    Args:
+        params: as `read_params` returns them.
+        ids: int32 (batch, tokens).
+        mask: bool (batch, tokens), False on padding.
+        weights: float32 (batch, tokens), of the tokens in each text's sum; None for all tokens.
+        architecture: of the network.
+        layers: numbers of layers; 0 is the embedding layer.
+
+    Returns:
+        float32 (layers, batch, dim); without weights (layers, batch, tokens, dim).
+    """
+    network = SentenceEncoder(architecture)
+    states: Any = network.apply({"params": params}, ids, mask, method="states")
+    chosen = [states[layer] for layer in layers]
+    if weights is not None:
+        chosen = [jnp.einsum("btd,bt->bd", one, weights, precision=PRECISION) for one in chosen]
+    return jnp.stack(chosen)
 
 
 def read_params(path: Path, shape: Architecture) -> dict[str, Any]:

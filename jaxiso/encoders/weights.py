@@ -13,7 +13,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from jaxiso.cli.console import InputError, first_line, note
-from jaxiso.cli.files import read_object
+from jaxiso.cli.files import digest_of, read_object
+from jaxiso.encoders.architecture import read_size
 from jaxiso.encoders.packages import (
     WEIGHTS,
     check_digest,
@@ -22,21 +23,24 @@ from jaxiso.encoders.packages import (
     unpack_parts,
     weights_digest,
 )
-from jaxiso.encoders.settings import whole_number
 
 # Any of these sets of files makes a tokenizer.
 TOKENIZERS = (("tokenizer.json",), ("vocab.txt",), ("vocab.json", "merges.txt"))
+INDEX = f"{WEIGHTS}.index.json"  # of weights that are in several files
 # What sentence-transformers adds; a cache that transformers filled lacks them, and without them
 # the published models would be cut at another length.
 ADDED = ("modules.json", "sentence_bert_config.json", "1_Pooling/config.json")
 DOWNLOADED = (
     "config.json",
     WEIGHTS,
+    INDEX,
+    "model-*.safetensors",
     *(file for files in TOKENIZERS for file in files),
     *("tokenizer_config.json", "special_tokens_map.json", "added_tokens.json"),
     *("modules.json", "sentence_bert_config.json", "config_sentence_transformers.json"),
     "*_Pooling/config.json",
 )
+PART = re.compile(r"[\w-][\w.-]*\.safetensors")
 HUB_ID = re.compile(r"[A-Za-z0-9][\w.-]*/[\w.-]+")
 
 
@@ -100,8 +104,11 @@ class EncoderFiles:
 
     @property
     def digest(self) -> str:
-        """The SHA-256 of the weights."""
-        return weights_digest(self.weights)
+        """The SHA-256 of the weights; of those in several files, of all their digests."""
+        if self.weights.is_file():
+            return weights_digest(self.weights)
+        parts = _parts(self.directory)
+        return digest_of(*(f"{name} {weights_digest(self.directory / name)}" for name in parts))
 
 
 def published_name(encoder: str) -> str | None:
@@ -158,9 +165,8 @@ def encoder_dim(encoder: str) -> int:
 
 
 def width(directory: Path) -> int:
-    """Length of the vectors of the encoder in a directory, from its config.json alone."""
-    path = directory / "config.json"
-    return whole_number(read_object(path).get("hidden_size"), "hidden_size", path)
+    """Length of the vectors of the encoder in a directory, by its config.json."""
+    return read_size(directory, "hidden_size")
 
 
 def _find_published(name: str, quiet: bool) -> EncoderFiles:
@@ -253,11 +259,25 @@ def _snapshot(
 
 
 def _missing(directory: Path, added: tuple[str, ...] = ()) -> list[str]:
-    needed = ("config.json", WEIGHTS, *added)
+    weights = _parts(directory) if (directory / INDEX).is_file() else [WEIGHTS]
+    needed = ("config.json", *([WEIGHTS] if (directory / WEIGHTS).is_file() else weights), *added)
     missing = [file for file in needed if not (directory / file).is_file()]
     if not any(all((directory / file).is_file() for file in files) for files in TOKENIZERS):
         missing.append("tokenizer.json")
     return missing
+
+
+def _parts(directory: Path) -> list[str]:
+    """The files that hold the weights, as their index lists them; InputError if it is none."""
+    path = directory / INDEX
+    places = read_object(path).get("weight_map")
+    names = sorted(set(places.values())) if isinstance(places, dict) and places else []
+    if not names or not all(isinstance(one, str) and PART.fullmatch(one) for one in names):
+        raise InputError(
+            f"{path}: weight_map must give a file of this folder, such as "
+            "model-00001-of-00002.safetensors, for each tensor"
+        )
+    return names
 
 
 def _check_files(directory: Path) -> None:
@@ -270,8 +290,6 @@ def _check_files(directory: Path) -> None:
             f"transformers and torch: AutoModel.from_pretrained({str(directory)!r})"
             f".save_pretrained({str(directory)!r})"
         )
-    elif WEIGHTS in missing and any(directory.glob("*.safetensors*")):
-        message += " Weights in several files are not supported: save them as one file."
     elif missing == ["tokenizer.json"]:
         message += " A vocab.txt, or a vocab.json and a merges.txt, would do as well."
     raise InputError(message)

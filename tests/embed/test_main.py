@@ -357,7 +357,7 @@ def test_interrupted_while_encoding(run_main, data_dir, tmp_path, monkeypatch):
     def stop(*_, **__):
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(inputs, "encode_sentences", stop)
+    monkeypatch.setattr(inputs, "encode_texts", stop)
     monkeypatch.setattr(inputs, "find_encoder", lambda *_, **__: None)
     with pytest.raises(KeyboardInterrupt):
         run_main("--task", "wnli", "--data-dir", data_dir, "--out", tmp_path / "run", "--quiet")

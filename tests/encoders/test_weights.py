@@ -12,7 +12,7 @@ from huggingface_hub import constants
 
 from jaxiso.cli.console import InputError
 from jaxiso.encoders import weights
-from jaxiso.encoders.settings import read_settings
+from jaxiso.encoders.models import open_model
 from jaxiso.encoders.weights import ENCODERS, encoder_dim, find_encoder
 
 
@@ -48,7 +48,7 @@ def test_minilm_is_found() -> None:
     files = find_encoder("minilm")
     assert files.weights.is_file()
     assert find_encoder("sentence-transformers/all-MiniLM-L6-v2") == files
-    assert read_settings(files.directory).max_tokens == 256
+    assert open_model(files).text.max_tokens == 256
 
 
 def test_a_directory_is_found_by_path(make_bert, monkeypatch) -> None:
@@ -144,7 +144,10 @@ def test_incomplete_directories(make_bert, file: str, says: str) -> None:
 
 @pytest.mark.parametrize(
     ("other", "says"),
-    [("pytorch_model.bin", "convert to safetensors"), ("model.safetensors.index.json", "one file")],
+    [
+        ("pytorch_model.bin", "convert to safetensors"),
+        ("model.safetensors.index.json", "not UTF-8|not JSON"),
+    ],
 )
 def test_other_weights_are_not_read(make_bert, other: str, says: str) -> None:
     directory = make_bert()
