@@ -4,8 +4,10 @@
     >>> jaxiso.isoscore(X)                    # how evenly the points use their directions
     >>> jaxiso.silhouette_score(X, labels)    # how well the labels are clusters
 
-Commands: `python -m jaxiso.score` measures your own vectors; `jaxiso.embed` and `jaxiso.vae` run
-the papers' experiments, `jaxiso.report` shows their tables, `jaxiso.bench` measures speed.
+Points are arrays of any kind, one point a row. Commands: `python -m jaxiso` lists them, such as
+`python -m jaxiso score FILE`, which measures your own vectors.
+
+Public names:
 """
 
 from __future__ import annotations
@@ -15,6 +17,7 @@ from importlib.metadata import version
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:  # what type checkers see of the table below
+    from jaxiso import transforms as transforms
     from jaxiso.encoders.encode import encode as encode
     from jaxiso.metrics.clusters import calinski_harabasz_score as calinski_harabasz_score
     from jaxiso.metrics.clusters import davies_bouldin_score as davies_bouldin_score
@@ -37,38 +40,43 @@ if TYPE_CHECKING:  # what type checkers see of the table below
 
 __version__ = version("jaxiso")
 
-# Each public function, and where it is: JAX takes a second to import, for which `--help` and errors
-# should not wait.
-_HOMES = {
-    "active_directions": "metrics.posterior",
-    "active_units": "metrics.posterior",
-    "aggregated_posterior": "metrics.posterior",
-    "calinski_harabasz_score": "metrics.clusters",
-    "corpus_bleu": "metrics.text",
-    "davies_bouldin_score": "metrics.clusters",
-    "dunn_index": "metrics.clusters",
-    "effective_rank": "metrics.dimension",
-    "encode": "encoders.encode",
-    "gaussian_kl": "metrics.posterior",
-    "isoscore": "metrics.isotropy",
-    "isoscore_from_covariance": "metrics.isotropy",
-    "isotropy_score": "metrics.isotropy",
-    "mean_cosine": "metrics.isotropy",
-    "mutual_information": "metrics.posterior",
-    "participation_ratio": "metrics.dimension",
-    "rouge_n": "metrics.text",
-    "silhouette_samples": "metrics.silhouette",
-    "silhouette_score": "metrics.silhouette",
+# Each public name: the module where it is (or that it is), and what help(jaxiso) says of it. JAX
+# takes a second to import, for which `--help` and errors should not wait.
+_PUBLIC = {
+    "active_directions": ("metrics.posterior", "in how many directions posterior means vary"),
+    "active_units": ("metrics.posterior", "in how many dimensions posterior means vary"),
+    "aggregated_posterior": ("metrics.posterior", "its log determinant and mean"),
+    "calinski_harabasz_score": ("metrics.clusters", "spread between labels over spread within"),
+    "corpus_bleu": ("metrics.text", "BLEU of a corpus"),
+    "davies_bouldin_score": ("metrics.clusters", "nearness of labels over their size; low: apart"),
+    "dunn_index": ("metrics.clusters", "smallest gap between labels over largest diameter"),
+    "effective_rank": ("metrics.dimension", "directions used, by entropy of singular values"),
+    "encode": ("encoders.encode", "texts to vectors, of any layer of an encoder"),
+    "gaussian_kl": ("metrics.posterior", "KL of Gaussian posteriors from the prior"),
+    "isoscore": ("metrics.isotropy", "how evenly all directions are used, 0 to 1"),
+    "isoscore_from_covariance": ("metrics.isotropy", "the same, of a covariance matrix"),
+    "isotropy_score": ("metrics.isotropy", "Mu and Viswanath's, seen from the origin"),
+    "mean_cosine": ("metrics.isotropy", "mean cosine between two points"),
+    "mutual_information": ("metrics.posterior", "between sentences and their codes"),
+    "participation_ratio": ("metrics.dimension", "directions used, by variances"),
+    "rouge_n": ("metrics.text", "ROUGE-n of a corpus"),
+    "silhouette_samples": ("metrics.silhouette", "the silhouette of each point"),
+    "silhouette_score": ("metrics.silhouette", "how well labels are clusters, -1 to 1"),
+    "transforms": ("transforms", "center, whiten, all-but-the-top, …: fit, then apply"),
 }
 
-__all__ = list(_HOMES)  # pyright: ignore[reportUnsupportedDunderAll]
+__all__ = list(_PUBLIC)  # pyright: ignore[reportUnsupportedDunderAll]
+
+__doc__ = f"{__doc__}\n" + "\n".join(f"    {n:26}{line}" for n, (_, line) in _PUBLIC.items())
 
 
 def __getattr__(name: str) -> Any:
-    if name not in _HOMES:
+    if name not in _PUBLIC:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    return getattr(import_module(f"{__name__}.{_HOMES[name]}"), name)
+    home, _ = _PUBLIC[name]
+    module = import_module(f"{__name__}.{home}")
+    return module if name == home else getattr(module, name)
 
 
 def __dir__() -> list[str]:
-    return sorted({*globals(), *_HOMES})
+    return sorted([*_PUBLIC, *(name for name in globals() if name.startswith("__"))])

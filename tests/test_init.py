@@ -1,6 +1,9 @@
 from __future__ import annotations
 
 import ast
+import inspect
+import pydoc
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -12,7 +15,9 @@ import jaxiso
 
 def test_every_public_name_is_there():
     for name in jaxiso.__all__:
-        assert callable(getattr(jaxiso, name)), name
+        found = getattr(jaxiso, name)
+        assert callable(found) or inspect.ismodule(found), name
+        assert inspect.getdoc(found), name
     with pytest.raises(AttributeError, match="no attribute 'silhouete'"):
         _ = jaxiso.silhouete  # type: ignore[attr-defined]
 
@@ -32,5 +37,15 @@ def test_type_checkers_see_every_public_name():
         for alias in node.names
         if alias.name == alias.asname
     }
-    assert seen == {name: f"jaxiso.{home}" for name, home in jaxiso._HOMES.items()}
-    assert set(jaxiso.__all__) <= set(dir(jaxiso))
+    homes = {name: home for name, (home, _) in jaxiso._PUBLIC.items()}
+    assert seen == {
+        name: "jaxiso" if name == home else f"jaxiso.{home}" for name, home in homes.items()
+    }
+
+
+def test_completion_and_help_show_the_public_names():
+    shown = [name for name in dir(jaxiso) if not name.startswith("__")]
+    assert shown == sorted(jaxiso.__all__)
+    help_ = pydoc.plain(pydoc.render_doc(jaxiso))
+    for name, (_, line) in jaxiso._PUBLIC.items():
+        assert re.search(rf"^ +{name} +{re.escape(line)}$", help_, re.MULTILINE), name

@@ -38,8 +38,8 @@ def test_center_unit_and_standardize_are_those_of_scikit_learn():
     np.testing.assert_allclose(fit_apply("unit")[0], normalize(wide), rtol=1e-6)
     ours, fitted = fit_apply("standardize", wide)
     scaler = StandardScaler().fit(wide)
-    np.testing.assert_allclose(ours, scaler.transform(wide), rtol=1e-10)
-    theirs = scaler.transform(OTHER)
+    np.testing.assert_allclose(ours, np.asarray(scaler.transform(wide)), rtol=1e-10)
+    theirs = np.asarray(scaler.transform(OTHER))
     np.testing.assert_allclose(transforms.apply(fitted, OTHER), theirs, rtol=1e-5)
 
 
