@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import importlib.util
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, replace
 from functools import cached_property, partial
 from pathlib import Path
@@ -221,6 +221,60 @@ def load_corpus(
     return Corpus(facts.name, train, dev, test, classes, read.source, how, counts, where)
 
 
+def corpus_texts(name: str, *, data_dir: Path | str | None, quiet: bool = False) -> list[Text]:
+    """The texts of a corpus as they are, not in words: where each is from, itself, its label.
+
+    They are those to train on; where the data directory has none of these, all that it has.
+
+    Args:
+        name: a key of `CORPORA`.
+        data_dir: as in `load_corpus`.
+        quiet: no notes.
+
+    Returns:
+        Texts; the label is the name of a class, or None.
+
+    Raises InputError if the data are not found or cannot be used.
+    """
+    facts = CORPORA[name]
+    if name == "lee":
+        return list(_lee(Maker("cut", None)))
+    folder = sources.resolve_data_dir(data_dir)
+    copy = folder / name if folder else None
+    there = {
+        split: path
+        for split in SPLITS
+        for path in (sources.json_lines_paths(copy, split) if copy else ())
+        if path.exists()
+    }
+    if copy and there:
+        names = class_names(copy) or facts.classes
+        sources.check_classes(names, facts, str(copy / CLASSES))
+        wanted = [there["train"]] if "train" in there else list(there.values())
+        found = [text for path in wanted for text in json_texts(path)]
+        note(f"{name}: texts of {', '.join(map(str, wanted))}", quiet=quiet)
+    else:
+        found = _hub_texts(copy, facts, quiet)
+    return [
+        (where, text, None if label is None else _class_name(label, where, facts))
+        for where, text, label in found
+    ]
+
+
+def _class_name(label: object, where: str, facts: CorpusFacts) -> str:
+    return facts.classes[sources.class_id(label, "label", where, facts)]
+
+
+def _hub_texts(copy: Path | None, facts: CorpusFacts, quiet: bool) -> list[Text]:
+    nowhere = _nowhere(copy, facts)
+    if facts.hub is None:
+        raise InputError(nowhere(""))
+    fields = (facts.text_field, facts.label_field)
+    data: Any = sources.hub_table(facts, facts.hub, fields, nowhere, quiet=quiet)
+    rows = zip(data[facts.text_field][:], data[facts.label_field][:], strict=True)
+    return [(f"{facts.hub}, row {i}", text, label) for i, (text, label) in enumerate(rows, 1)]
+
+
 def _own_facts(given: str) -> CorpusFacts:
     """The facts of a user's file or folder."""
     path = Path(given).expanduser()
@@ -275,6 +329,20 @@ def _lee(maker: Maker) -> Iterator[Text]:
                 yield f"{path}, line {number}", sentence, None
 
 
+def _hubs(facts: CorpusFacts) -> list[Hub]:
+    return [replace(facts.hub, split=split) for split in ("train", "test")] if facts.hub else []
+
+
+def _nowhere(copy: Path | None, facts: CorpusFacts) -> Callable[[str], str]:
+    """The message for a corpus that is nowhere, given a line that says why."""
+    looked_for = f"no folder: {sources.NO_DATA_DIR}"
+    if copy:
+        looked_for = f"{copy}/{{{','.join(SPLITS)}}}.jsonl[.gz]"
+    file = f"{copy or f'DATA-DIR/{facts.name}'}/train.jsonl"
+    write, line = f"write {file}, and likewise validation and test", '{"text": "…", "label": 0}'
+    return partial(sources.not_found, facts, looked_for, _hubs(facts), write, line, "")
+
+
 def _read_hub(
     copy: Path | None,
     facts: CorpusFacts,
@@ -285,15 +353,10 @@ def _read_hub(
 ) -> Read:
     """Draws train and dev from the hub's training split, test from its test split."""
     hub, sizes = facts.hub, sizes or facts.sizes
-    hubs = [replace(hub, split=split) for split in ("train", "test")] if hub else []
-    looked_for = f"no folder: {sources.NO_DATA_DIR}"
-    if copy:
-        looked_for = f"{copy}/{{{','.join(SPLITS)}}}.jsonl[.gz]"
-    file = f"{copy or f'DATA-DIR/{facts.name}'}/train.jsonl"
-    write, line = f"write {file}, and likewise validation and test", '{"text": "…", "label": 0}'
-    nowhere = partial(sources.not_found, facts, looked_for, hubs, write, line, "")
+    nowhere = _nowhere(copy, facts)
     if hub is None or sizes is None:
         raise InputError(nowhere(""))
+    hubs = _hubs(facts)
     parts = {}
     drawn = ({"train": sizes[0], "validation": sizes[1]}, {"test": sizes[2]})
     fields = (facts.text_field, facts.label_field)
