@@ -22,6 +22,13 @@ if TYPE_CHECKING:  # what type checkers see of the table below
     from jaxiso.metrics.clusters import calinski_harabasz_score as calinski_harabasz_score
     from jaxiso.metrics.clusters import davies_bouldin_score as davies_bouldin_score
     from jaxiso.metrics.clusters import dunn_index as dunn_index
+    from jaxiso.metrics.contextual import cosine_contributions as cosine_contributions
+    from jaxiso.metrics.contextual import intra_sentence_similarity as intra_sentence_similarity
+    from jaxiso.metrics.contextual import (
+        maximum_explainable_variance as maximum_explainable_variance,
+    )
+    from jaxiso.metrics.contextual import rogue_share as rogue_share
+    from jaxiso.metrics.contextual import self_similarity as self_similarity
     from jaxiso.metrics.dimension import effective_rank as effective_rank
     from jaxiso.metrics.dimension import participation_ratio as participation_ratio
     from jaxiso.metrics.isotropy import isoscore as isoscore
@@ -48,18 +55,29 @@ _PUBLIC = {
     "aggregated_posterior": ("metrics.posterior", "its log determinant and mean"),
     "calinski_harabasz_score": ("metrics.clusters", "spread between labels over spread within"),
     "corpus_bleu": ("metrics.text", "BLEU of a corpus"),
+    "cosine_contributions": ("metrics.contextual", "what each dimension adds to the mean cosine"),
     "davies_bouldin_score": ("metrics.clusters", "nearness of labels over their size; low: apart"),
     "dunn_index": ("metrics.clusters", "smallest gap between labels over largest diameter"),
     "effective_rank": ("metrics.dimension", "directions used, by entropy of singular values"),
     "encode": ("encoders.encode", "texts to vectors, of any layer of an encoder"),
     "gaussian_kl": ("metrics.posterior", "KL of Gaussian posteriors from the prior"),
+    "intra_sentence_similarity": (
+        "metrics.contextual",
+        "cosines of a text's tokens with their mean",
+    ),
     "isoscore": ("metrics.isotropy", "how evenly all directions are used, 0 to 1"),
     "isoscore_from_covariance": ("metrics.isotropy", "the same, of a covariance matrix"),
     "isotropy_score": ("metrics.isotropy", "Mu and Viswanath's, seen from the origin"),
+    "maximum_explainable_variance": (
+        "metrics.contextual",
+        "what one static vector explains of a word's",
+    ),
     "mean_cosine": ("metrics.isotropy", "mean cosine between two points"),
     "mutual_information": ("metrics.posterior", "between sentences and their codes"),
     "participation_ratio": ("metrics.dimension", "directions used, by variances"),
+    "rogue_share": ("metrics.contextual", "largest share of the mean cosine in one dimension"),
     "rouge_n": ("metrics.text", "ROUGE-n of a corpus"),
+    "self_similarity": ("metrics.contextual", "cosines of a word's vectors across texts"),
     "silhouette_samples": ("metrics.silhouette", "the silhouette of each point"),
     "silhouette_score": ("metrics.silhouette", "how well labels are clusters, -1 to 1"),
     "transforms": ("transforms", "center, whiten, all-but-the-top, …: fit, then apply"),
@@ -67,7 +85,7 @@ _PUBLIC = {
 
 __all__ = list(_PUBLIC)  # pyright: ignore[reportUnsupportedDunderAll]
 
-__doc__ = f"{__doc__}\n" + "\n".join(f"    {n:26}{line}" for n, (_, line) in _PUBLIC.items())
+__doc__ = f"{__doc__}\n" + "\n".join(f"    {n:30}{line}" for n, (_, line) in _PUBLIC.items())
 
 
 def __getattr__(name: str) -> Any:
