@@ -11,8 +11,13 @@ from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 from jaxtyping import Array, Float
+from scipy.sparse import csr_array
+from scipy.spatial.distance import cdist
 
+from jaxiso.metrics.mesh import ALL, Rows
+from jaxiso.metrics.moments import ROWS, blocks, origin
 from jaxiso.metrics.pairwise import (
     ROUNDING,
     Tiled,
@@ -24,16 +29,24 @@ from jaxiso.metrics.pairwise import (
     over_pairs,
     shape_for,
 )
-from jaxiso.metrics.points import Labels, Points, lengths, metric, only_clusters, to_unit_size
+from jaxiso.metrics.points import (
+    Labels,
+    OnMesh,
+    Points,
+    lengths,
+    metric,
+    only_clusters,
+    to_unit_size,
+)
 
 # Up to this many dimensions distances come from differences, as points of one or two dimensions
 # crowd so much that products would lose the smallest distance.
 FEW_DIMENSIONS = 8
 
 
-@metric(translate=True, scale=True)
+@metric(translate=True, scale=True, host=lambda X, **y: HostClusters.of(X, **y).dispersion())
 def calinski_harabasz_score(
-    X: Points, labels: Labels, *, num_labels: int | None = None
+    X: Points, labels: Labels, *, num_labels: int | None = None, mesh: OnMesh = None
 ) -> Float[Array, ""]:
     """Calinski-Harabasz score: dispersion between clusters over dispersion within; high is good.
 
@@ -45,6 +58,7 @@ def calinski_harabasz_score(
         labels: the cluster of each point, shape (n,): ints, strings, anything that sorts.
         num_labels: K, if labels are codes 0 to K - 1, which may then be traced and need not all
             occur.
+        mesh: devices that share the points, as in `jaxiso.metrics.isotropy.isoscore`.
 
     Returns:
         A scalar, at least 0; as in scikit-learn 1 if every cluster is a single place. NaN for
@@ -60,20 +74,21 @@ def calinski_harabasz_score(
         >>> float(calinski_harabasz_score([[0.0], [2.0], [10.0], [12.0]], ["a", "a", "b", "b"]))
         50.0
     """
-    clusters = Clusters.of(to_unit_size(X), labels, num_labels)
-    weight = clusters.counts[:, None]
-    n, used = len(X), jnp.sum(clusters.counts > 0).astype(X.dtype)
+    rows = mesh or ALL
+    clusters = Clusters.of(to_unit_size(X, rows), labels, num_labels, rows)
+    weight, n = clusters.counts[:, None], jnp.sum(clusters.counts)
+    used = jnp.sum(clusters.counts > 0).astype(X.dtype)
     from_first = clusters.away_from(0)
     away = from_first - jnp.sum(weight / n * from_first, axis=0, keepdims=True)
     between = jnp.sum(weight * away**2) / (used - 1)
-    within = jnp.sum(clusters.offsets**2) / (n - used)
+    within = jnp.sum(rows.sum(clusters.offsets**2)) / (n - used)
     score = jnp.where(within > 0, between / jnp.where(within > 0, within, 1), 1)
-    return only_clusters(score, clusters.counts, n)
+    return only_clusters(score, clusters.counts, rows.number(X))
 
 
-@metric(translate=True, scale=True)
+@metric(translate=True, scale=True, host=lambda X, **y: HostClusters.of(X, **y).overlap())
 def davies_bouldin_score(
-    X: Points, labels: Labels, *, num_labels: int | None = None
+    X: Points, labels: Labels, *, num_labels: int | None = None, mesh: OnMesh = None
 ) -> Float[Array, ""]:
     """Davies-Bouldin score: how much each cluster overlaps its most similar one; low is good.
 
@@ -91,8 +106,10 @@ def davies_bouldin_score(
         >>> float(davies_bouldin_score([[0.0], [2.0], [10.0], [12.0]], ["a", "a", "b", "b"]))
         0.20000000298023224
     """
-    clusters = Clusters.of(to_unit_size(X), labels, num_labels)
-    radii = _mean_by_label(lengths(clusters.offsets)[:, None], labels, clusters.counts)[:, 0]
+    rows = mesh or ALL
+    clusters = Clusters.of(to_unit_size(X, rows), labels, num_labels, rows)
+    spreads = lengths(clusters.offsets)[:, None]
+    radii = _mean_by_label(spreads, labels, clusters.counts, rows)[:, 0]
     used = clusters.counts > 0
     smallest = ROUNDING * float(jnp.finfo(X.dtype).eps)
 
@@ -105,7 +122,7 @@ def davies_bouldin_score(
     # One cluster at a time: k × d differences, not k × k × d.
     worst = jax.lax.map(most_similar, jnp.arange(len(radii), dtype=jnp.int32))
     score = jnp.sum(jnp.where(used, worst, 0)) / jnp.sum(used).astype(X.dtype)
-    return only_clusters(score, clusters.counts, len(X))
+    return only_clusters(score, clusters.counts, rows.number(X))
 
 
 class Clusters(NamedTuple):
@@ -121,16 +138,15 @@ class Clusters(NamedTuple):
     counts: Float[Array, " k"]
 
     @classmethod
-    def of(cls, points: Array, codes: Array, k: int | None) -> Clusters:
+    def of(cls, points: Array, codes: Array, k: int | None, rows: Rows = ALL) -> Clusters:
         """Of points of about unit size, and codes 0 to k - 1."""
         assert k is not None  # `points.metric` sees to it
-        counts = jnp.bincount(codes, length=k).astype(points.dtype)
-        numbers = jnp.arange(len(points), dtype=jnp.int32)
-        member = points[jnp.minimum(jax.ops.segment_min(numbers, codes, k), len(points) - 1)]
-        rounded = member + _mean_by_label(points - member[codes], codes, counts)
+        counts = _sum_by_label(jnp.ones_like(codes), codes, k, rows).astype(points.dtype)
+        member = _members(points, codes, k, rows)
+        rounded = member + _mean_by_label(points - member[codes], codes, counts, rows)
         offsets = points - rounded[codes]
-        rest = _mean_by_label(offsets, codes, counts)
-        return cls(offsets - rest[codes], rounded, rest, counts)
+        rest = _mean_by_label(offsets, codes, counts, rows)
+        return cls(rows.only(offsets - rest[codes]), rounded, rest, counts)
 
     def away_from(self, cluster: int | Array) -> Float[Array, "k d"]:
         """From the centroid of one cluster to those of all."""
@@ -138,9 +154,93 @@ class Clusters(NamedTuple):
         return rounded + (self.rest - self.rest[cluster][None])
 
 
-def _mean_by_label(values: Array, codes: Array, counts: Array) -> Float[Array, "k d"]:
-    sums = jax.ops.segment_sum(values, codes, len(counts))
-    return sums / jnp.maximum(counts, 1)[:, None]
+def _members(points: Array, codes: Array, k: int, rows: Rows) -> Float[Array, "k d"]:
+    """A point of each label: its first one, on the first device that has any."""
+    numbers = jnp.where(rows.only(jnp.ones_like(codes)) > 0, jnp.arange(len(codes)), len(codes))
+    first = jax.ops.segment_min(numbers.astype(jnp.int32), codes, k)
+    mine = points[jnp.minimum(first, len(points) - 1)]
+    if rows.axis is None:
+        return mine
+    device = jax.lax.axis_index(rows.axis)
+    owner = rows.min(jnp.where(first < len(codes), device, jax.lax.axis_size(rows.axis)))
+    return rows.everywhere(jnp.where((owner == device)[:, None], mine, 0))
+
+
+def _sum_by_label(values: Array, codes: Array, k: int, rows: Rows) -> Array:
+    return rows.everywhere(jax.ops.segment_sum(rows.only(values), codes, k))
+
+
+def _mean_by_label(values: Array, codes: Array, counts: Array, rows: Rows) -> Float[Array, "k d"]:
+    return _sum_by_label(values, codes, len(counts), rows) / jnp.maximum(counts, 1)[:, None]
+
+
+class HostClusters(NamedTuple):
+    """The same of clusters in double precision on the host, of the labels that occur.
+
+    Attributes:
+        n: number of points.
+        counts: points of each label, shape (k,).
+        centroids: shape (k, d).
+        within: sums of the squared distances of a label's points to their centroid, shape (k,).
+        radii: means of those distances, shape (k,).
+    """
+
+    n: int
+    counts: np.ndarray
+    centroids: np.ndarray
+    within: np.ndarray
+    radii: np.ndarray
+
+    @classmethod
+    def of(cls, X: np.ndarray, labels: np.ndarray, num_labels: int) -> HostClusters:
+        """Of finite points on the host, and codes 0 to num_labels - 1."""
+        names, firsts, codes = np.unique(labels, return_index=True, return_inverse=True)
+        n, k, middle = len(X), len(names), origin(X)
+        counts = np.bincount(codes, minlength=k)
+        # Relative to one of them, so that points in one place have distances of exactly zero.
+        member = X[firsts].astype(np.float64) - middle
+        parts = [codes[start : start + ROWS] for start in range(0, n, ROWS)]
+        rest = np.zeros_like(member)
+        for x, mine in zip(blocks(X, middle), parts, strict=True):
+            rest += _membership(mine, k) @ (x - member[mine])
+        rest /= counts[:, None]
+        within, radii = np.zeros(k), np.zeros(k)
+        for x, mine in zip(blocks(X, middle), parts, strict=True):
+            squares = np.sum((x - member[mine] - rest[mine]) ** 2, axis=1)
+            within += np.bincount(mine, squares, k)
+            radii += np.bincount(mine, np.sqrt(squares), k)
+        return cls(n, counts, member + rest, within, radii / counts)
+
+    def dispersion(self) -> float:
+        """The score of Calinski and Harabasz."""
+        k = len(self.counts)
+        if not 1 < k < self.n:
+            return float("nan")
+        away = self.centroids - self.counts @ self.centroids / self.n
+        between, within = self.counts @ np.sum(away**2, axis=1), self.within.sum()
+        return float(between / (k - 1) / (within / (self.n - k))) if within > 0 else 1.0
+
+    def overlap(self) -> float:
+        """The score of Davies and Bouldin."""
+        k = len(self.counts)
+        if not 1 < k < self.n:
+            return float("nan")
+        worst = np.zeros(k)
+        smallest = np.sqrt(self.n) * ROUNDING * np.finfo(np.float64).eps
+        for start in range(0, k, ROWS // 4):
+            part = slice(start, start + ROWS // 4)
+            distance = cdist(self.centroids[part], self.centroids)
+            both = self.radii[part, None] + self.radii
+            compared = distance > smallest * both
+            ratio = np.divide(both, distance, out=np.zeros_like(both), where=compared)
+            worst[part] = ratio.max(axis=1)
+        return float(worst.mean())
+
+
+def _membership(codes: np.ndarray, k: int) -> csr_array:
+    """Row l, column i: 1 where point i has label l."""
+    n = len(codes)
+    return csr_array((np.ones(n), (codes, np.arange(n))), shape=(k, n))
 
 
 @metric(translate=True, scale=True, plan=shape_for)

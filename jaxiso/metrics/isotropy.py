@@ -14,19 +14,31 @@ isotropy score of Mu and Viswanath, look at the directions that are seen from it
 
 from __future__ import annotations
 
+from typing import Any
+
 import jax
 import jax.numpy as jnp
 import numpy as np
 from jax.core import Tracer
 from jaxtyping import Array, Float
 from numpy.typing import ArrayLike
+from scipy.special import logsumexp
 
-from jaxiso.metrics.dimension import participation_excess
-from jaxiso.metrics.points import Points, as_points, dot, in_range, lengths, metric
+from jaxiso.metrics.dimension import excess_on_host, participation_excess
+from jaxiso.metrics.mesh import ALL, Rows
+from jaxiso.metrics.moments import blocks
+from jaxiso.metrics.points import OnMesh, Points, dot, in_range, lengths, metric
 
 
-@metric(least=2, translate=True, scale=True)
-def isoscore(points: Points) -> Float[Array, ""]:
+def _isoscore_on_host(points: np.ndarray, corrected: bool) -> float:
+    n, d = points.shape
+    _check_dimensions(d)
+    excess = excess_on_host(points)
+    return float(_corrected(np, excess, n, d)) if corrected else min(excess / (d - 1), 1.0)
+
+
+@metric(least=2, translate=True, scale=True, static=["corrected"], host=_isoscore_on_host)
+def isoscore(points: Points, *, corrected: bool = False, mesh: OnMesh = None) -> Float[Array, ""]:
     """IsoScore of a cloud of points: 1 if all directions vary alike, 0 if only one varies.
 
     Differentiable, and usable under `jit` and `vmap`. Costs O(n·d·min(n, d)) time and O(n·d)
@@ -35,14 +47,27 @@ def isoscore(points: Points) -> Float[Array, ""]:
 
     Args:
         points: shape (n, d), one point a row; n at least 2, d at least 2.
+        corrected: whether to estimate the score of the distribution that the points are drawn
+            from. The plain score of a sample reads low, for isotropic data about n / (n + d), so
+            that samples of different sizes cannot be compared. With ν = n - 1, and t and q the
+            trace and the squared norm of the covariance, tr(Σ)² and ‖Σ‖² of normal data have the
+            unbiased estimates a₁ = ν·((ν + 1)·t² - 2q) and a₂ = ν·(νq - t²), up to one factor, and
+            the score is (a₁/a₂ - 1) / (d - 1). Needs n at least 4.
+        mesh: a `jax.sharding.Mesh` with one axis, whose devices share the points: an array of the
+            host is spread over them, one that is spread by rows stays where it is. n need not
+            divide.
 
     Returns:
-        A scalar from 0 to 1; NaN if all points coincide, where no direction varies at all.
+        A scalar from 0 to 1; NaN if all points coincide, where no direction varies at all. With
+        `corrected` it may be above 1, as an unbiased estimate of 1 has to be now and then, and is
+        NaN or infinite where a₂ is zero: where a few points all vary alike.
 
     Raises:
-        ValueError: fewer than two points or dimensions, a NaN or an infinite value.
+        ValueError: fewer than two points (four with `corrected`) or dimensions, a NaN or an
+            infinite value, a mesh of several axes, or of more devices than points.
 
-    Reference: Rudman et al. (2022), Algorithm 1.
+    References: Rudman et al. (2022), Algorithm 1; for the estimates Srivastava (2005), "Some tests
+    concerning the covariance matrix in high dimensional data".
 
     Example:
         >>> float(isoscore([[1.0, 0.0], [-1.0, 0.0], [0.0, 1.0], [0.0, -1.0]]))
@@ -50,7 +75,23 @@ def isoscore(points: Points) -> Float[Array, ""]:
     """
     d = points.shape[1]
     _check_dimensions(d)
-    return jnp.clip(participation_excess(points) / (d - 1), 0, 1)
+    rows = mesh or ALL
+    excess = participation_excess(points, rows)
+    if corrected:
+        return _corrected(jnp, jnp.maximum(excess, 0), rows.count(points), d)
+    return jnp.clip(excess / (d - 1), 0, 1)
+
+
+def _corrected(xp, excess, n, d: int):
+    """The corrected score from e = t²/q - 1, in which a₁/a₂ - 1 is (ν + 2)·e / (ν - 1 - e).
+
+    Nothing cancels where one direction dominates, as it would in a₁ and a₂ themselves.
+    """
+    if isinstance(n, int) and n < 4:
+        raise ValueError(f"The corrected IsoScore needs at least 4 points; got {n}.")
+    left = n - 2 - excess
+    score = (n + 1) * excess / xp.where(left > 0, left, 1) / (d - 1)
+    return xp.where(left > 0, score, xp.where(left == left, xp.inf, xp.nan))
 
 
 def isoscore_from_covariance(covariance: ArrayLike) -> Float[Array, ""]:
@@ -115,13 +156,14 @@ def _check_dimensions(d: int) -> None:
         raise ValueError(f"IsoScore needs at least 2 dimensions; got {d}.")
 
 
-def mean_cosine(points: ArrayLike) -> Float[Array, ""]:
+def mean_cosine(points: ArrayLike, *, mesh: Any = None) -> Float[Array, ""]:
     """Mean cosine between two different points: 0 if directions are random, 1 if all agree.
 
     Costs O(n·d): cosines of all pairs add up to (‖Σ u‖² - n) / 2, u being points of unit length.
 
     Args:
         points: shape (n, d), one point a row; n at least 2. Not centred: the origin matters.
+        mesh: devices that share the points, as in `isoscore`.
 
     Returns:
         A scalar from -1 / (n - 1) to 1.
@@ -136,37 +178,46 @@ def mean_cosine(points: ArrayLike) -> Float[Array, ""]:
         >>> float(mean_cosine([[2.0, 0.0], [0.0, 1.0]]))
         0.0
     """
-    checked = as_points(points, least=2, translate=False)
-    if not isinstance(checked, Tracer):
-        _check_directions(checked)
-    return _mean_cosine(checked)
+    value, at_origin = _mean_cosine(points, mesh=mesh)
+    known = not isinstance(points, Tracer) and not isinstance(at_origin, Tracer)
+    if known and float(at_origin) > 0:
+        where = ""
+        if not isinstance(points, jax.Array) or points.is_fully_addressable:
+            checked = np.asarray(points)
+            lost = ~checked.astype(np.promote_types(checked.dtype, value.dtype)).any(axis=1)
+            where = f"points[{int(np.argmax(lost))}] is zero: "
+        raise ValueError(f"{where}a point at the origin has no direction: leave it out.")
+    return value
 
 
-def _check_directions(points: Float[Array, "n d"]) -> None:
-    with jax.ensure_compile_time_eval():
-        row, at_origin = _first_at_origin(points)
-    if at_origin:
-        raise ValueError(
-            f"points[{row}] is zero (in {points.dtype}), which has no direction: leave it out."
-        )
+def _cosine_on_host(points: np.ndarray) -> tuple[float, int]:
+    total, squares, zeros = np.zeros(points.shape[1]), 0.0, 0
+    for x in blocks(points):
+        size = np.abs(x).max(axis=1, keepdims=True)
+        x /= np.where(size > 0, size, 1)
+        x /= np.where(size > 0, np.linalg.norm(x, axis=1, keepdims=True), 1)
+        total += x.sum(axis=0)
+        squares += np.sum(x**2)
+        zeros += int(np.sum(size == 0))
+    n = len(points)
+    return float((total @ total - squares) / n / (n - 1)), zeros
 
 
-@jax.jit
-def _first_at_origin(points: Float[Array, "n d"]) -> tuple[Array, Array]:
-    at_origin = ~jnp.any(in_range(points, axis=1) != 0, axis=1)
-    return jnp.argmax(at_origin), jnp.any(at_origin)
-
-
-@metric(least=2)
-def _mean_cosine(points: Points) -> Float[Array, ""]:
-    n = points.shape[0]
+@metric(least=2, host=_cosine_on_host)
+def _mean_cosine(
+    points: Points, *, mesh: OnMesh = None
+) -> tuple[Float[Array, ""], Float[Array, ""]]:
+    """The mean cosine, and how many points are at the origin."""
+    rows = mesh or ALL
+    n = rows.count(points)
     points = in_range(points, axis=1)
     size = jax.lax.stop_gradient(jnp.max(jnp.abs(points), axis=1, keepdims=True))
     x = points / jnp.where(size > 0, size, 1)
     squares = jnp.sum(x**2, axis=1, keepdims=True)
     unit = x * jax.lax.rsqrt(jnp.where(squares > 0, squares, 1))
-    total = jnp.sum(jnp.sum(unit, axis=0) ** 2)
-    return (total - jnp.sum(unit**2)) / n / (n - 1)
+    total = jnp.sum(rows.sum(unit) ** 2)
+    zeros = rows.sum((size[:, 0] == 0).astype(points.dtype))
+    return (total - jnp.sum(rows.sum(unit**2))) / n / (n - 1), zeros
 
 
 def mean_cosine_on_host(points: np.ndarray) -> float:
@@ -205,8 +256,13 @@ def random_cosines(points: np.ndarray, pairs: int, seed: int) -> np.ndarray:
     return (a * b).sum(axis=1)[size > 0] / size[size > 0]
 
 
-@metric()
-def isotropy_score(points: Points) -> Float[Array, ""]:
+def _isotropy_on_host(points: np.ndarray) -> float:
+    logs = _partitions_on_host(points)
+    return float(np.exp(logs.min() - logs.max()))
+
+
+@metric(host=_isotropy_on_host)
+def isotropy_score(points: Points, *, mesh: OnMesh = None) -> Float[Array, ""]:
     """Isotropy score of Mu and Viswanath: 1 if points look the same from every direction.
 
     The smallest over the largest Z(m) = Σᵢ exp(mᵀvᵢ), over unit eigenvectors m of VᵀV, which is not
@@ -220,6 +276,7 @@ def isotropy_score(points: Points) -> Float[Array, ""]:
 
     Args:
         points: shape (n, d), one point a row.
+        mesh: devices that share the points, as in `isoscore`.
 
     Returns:
         A scalar from 0 to 1; never overflows, and underflows to 0 where Z differ by e¹⁰⁰.
@@ -235,29 +292,57 @@ def isotropy_score(points: Points) -> Float[Array, ""]:
         1.0
     """
     # Longer points would leave the range, and score 0 or 1 in any case.
-    size = jax.lax.stop_gradient(jnp.max(jnp.abs(points)))
-    partitions = log_partitions(points * jnp.where(size > 1e30, 1e-10, 1).astype(points.dtype))
+    rows = mesh or ALL
+    size = rows.max(jnp.max(jnp.abs(points)))
+    points = points * jnp.where(size > 1e30, 1e-10, 1).astype(points.dtype)
+    partitions = _log_partitions(points, rows)
     return jnp.exp(jnp.min(partitions) - jnp.max(partitions))
 
 
-@metric()
-def log_partitions(points: Points) -> Float[Array, "2 d"]:
+def _partitions_on_host(points: np.ndarray) -> np.ndarray:
+    n, d = points.shape
+    size = max(float(np.abs(x).max()) for x in blocks(points)) or 1.0
+    if n < d:
+        unit = points.astype(np.float64) / size
+        vectors = np.linalg.eigh(unit @ unit.T)[1]
+        along = [vectors * (np.linalg.norm(vectors.T @ unit, axis=1) * size)]
+    else:
+        gram = np.zeros((d, d))
+        for x in blocks(points):
+            gram += (x / size).T @ (x / size)
+        vectors = np.linalg.eigh(gram)[1]
+        along = (x @ vectors for x in blocks(points))
+    both = np.full((2, vectors.shape[1]), -np.inf)
+    for x in along:
+        both = np.logaddexp(both, logsumexp(np.stack([x, -x]), axis=1))
+    return np.pad(both, ((0, 0), (d - both.shape[1], 0)), constant_values=np.log(n))
+
+
+@metric(host=_partitions_on_host)
+def log_partitions(points: Points, *, mesh: OnMesh = None) -> Float[Array, "2 d"]:
     """Log Z of `isotropy_score` for each eigenvector, by rising eigenvalue, and for its negative.
 
     Which eigenvector is in the first row and which in the second is arbitrary. Costs
-    O(n·d·min(n, d)). Points and errors are those of `isotropy_score`.
+    O(n·d·min(n, d)). Points, mesh and errors are those of `isotropy_score`.
     """
+    return _log_partitions(points, mesh or ALL)
+
+
+def _log_partitions(points: Float[Array, "n d"], rows: Rows) -> Float[Array, "2 d"]:
     n, d = points.shape
-    size = jax.lax.stop_gradient(jnp.max(jnp.abs(points)))
+    size = rows.max(jnp.max(jnp.abs(points)))
     unit = points / jnp.where(size > 0, size, 1)
-    if n < d:
+    if n < d and rows.axis is None and rows.real is None:
         # With VVᵀu = σ²u, the eigenvector Vᵀu / σ of VᵀV has V(Vᵀu / σ) = σu; all others have 0.
         vectors = _eigenvectors(dot(unit, unit.T))
         along = vectors * (lengths(dot(vectors.T, unit)) * size)[None, :]
     else:
-        along = dot(points, _eigenvectors(dot(unit.T, unit)))  # they are the columns
-    both = jax.scipy.special.logsumexp(jnp.stack([along, -along]), axis=1)
-    nowhere = jnp.log(jnp.asarray(n, points.dtype))
+        vectors = _eigenvectors(rows.everywhere(dot(unit.T, unit)))  # they are the columns
+        along = dot(points, vectors)
+    both = jnp.stack([along, -along], axis=1)
+    largest = rows.max(jnp.max(rows.only(both, fill=-jnp.inf), axis=0))
+    both = jnp.log(rows.sum(jnp.exp(both - largest[None]))) + largest
+    nowhere = jnp.log(jnp.asarray(rows.count(points), points.dtype))
     return jnp.pad(both, ((0, 0), (d - both.shape[1], 0)), constant_values=nowhere)
 
 

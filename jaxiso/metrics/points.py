@@ -17,16 +17,22 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 from jax.core import Tracer
+from jax.sharding import Mesh
 from jaxtyping import Array, Bool, Float, Int
 
 from jaxiso.metrics.arrays import as_array
 from jaxiso.metrics.labels import as_codes, as_given_codes, refuse_masked
+from jaxiso.metrics.mesh import ALL, Rows, as_auto, check_mesh, rows_each, spread
+from jaxiso.metrics.mesh import padded as padded
+from jaxiso.metrics.mesh import size_class as size_class
+from jaxiso.metrics.moments import ROWS, origin
 
 if TYPE_CHECKING:
-    # A caller passes anything like an array; the function gets a JAX array.
-    Points = Labels = Any
+    # A caller passes anything like an array, and a mesh or None; the function gets these.
+    Points = Labels = OnMesh = Any
 else:
     Points, Labels = Float[Array, "_ _"], Int[Array, " _"]
+    OnMesh = Rows | None
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -38,6 +44,9 @@ _precision = "highest"
 # Numbers of a block of differences between some points and all others: 16 MB in float32.
 BLOCK = 2**22
 
+# Multiply-adds that take the host less time than it takes to compile a program.
+HOST_WORK = 2**31
+
 
 def metric(
     *,
@@ -48,12 +57,17 @@ def metric(
     static: Sequence[str] = (),
     plan: Callable[[Any, int], Hashable] | None = None,
     guard: bool = True,
+    host: Callable[..., Any] | None = None,
 ) -> Callable[[Callable[P, R]], Callable[P, R]]:
     """Makes a metric of a function of arrays: it checks concrete arguments, then compiles.
 
     The function's first parameter are the points. A parameter `labels` becomes codes 0 to k - 1,
     and `num_labels` (keyword-only) their number k. Callers who pass `num_labels`, or a `plan`, give
     codes, which may be traced and need not all occur; else labels are concrete, of any kind.
+
+    A parameter `mesh` becomes the `Rows` that the function takes its sums by: over all points, or
+    over those of one device, or over points with padding after them. The latter are what it gets
+    of concrete arrays, so that other numbers of points need no new program.
 
     Args:
         least: the smallest number of points that the metric is defined for.
@@ -64,44 +78,103 @@ def metric(
         plan: makes the argument `plan` from codes and their number where callers give none.
         guard: the result is NaN (-1 for whole numbers) where an array is not finite, or a label is
             not a code. Without it the function itself has to see to that.
+        host: the same function in NumPy and double precision, which compiles nothing. It takes the
+            place of the program for concrete arrays where that is no loss: on a CPU, and elsewhere
+            for few points. It gets an array of NumPy that holds all digits, and no `mesh`.
     """
 
     def decorate(function: Callable[P, R]) -> Callable[P, R]:
         signature = inspect.signature(function)
         points, *others = signature.parameters
-        body: Callable[..., Any] = function
+        arrays = [points, *also, *(["labels"] if "labels" in others else [])]
 
-        @wraps(function)
-        def guarded(**arguments):
-            value = body(**arguments)
+        def guarded(rows: Rows, given: dict[str, Any]):
+            known = {"mesh": rows} if "mesh" in others else {}
+            value: Any = function(**given, **known)  # pyright: ignore[reportCallIssue]
             if not guard:
                 return value
-            usable = [jnp.all(jnp.isfinite(arguments[name])) for name in (points, *also)]
-            if "labels" in arguments:
-                codes, k = arguments["labels"], arguments["num_labels"]
-                usable.append(jnp.all((codes >= 0) & (codes < k)))
+            usable = [rows.all(jnp.isfinite(given[name])) for name in (points, *also)]
+            if "labels" in given:
+                codes, k = given["labels"], given["num_labels"]
+                usable.append(rows.all((codes >= 0) & (codes < k)))
             keep = partial(_or_nothing, jnp.all(jnp.stack(usable)))
             return jax.tree.map(keep, value)
 
-        counted = ["num_labels"] if "num_labels" in others else []
-        program = jax.jit(guarded, static_argnames=[*counted, *static])
+        fixed = ["on", *(["num_labels"] if "num_labels" in others else []), *static]
+
+        def program(on: Mesh | None, real: Any, **given: Any):
+            if on is None:
+                return guarded(Rows(real), given)
+            axis = check_mesh(on)
+            by_rows = {name: given.pop(name) for name in arrays}
+
+            def part(real: Array, by_rows: dict[str, Array]):
+                return guarded(Rows(real, axis), by_rows | given)
+
+            spec = jax.P(axis)
+            return jax.shard_map(part, mesh=on, in_specs=(spec, spec), out_specs=jax.P())(
+                real, by_rows
+            )
+
+        program.__name__ = function.__name__  # as profiles show it
+        program = jax.jit(program, static_argnames=fixed)
 
         @wraps(function)
         def checked(*args: P.args, **kwargs: P.kwargs) -> R:
             bound = signature.bind(*args, **kwargs)
             bound.apply_defaults()
             given = bound.arguments
-            given[points] = as_points(given[points], least=least, translate=translate, scale=scale)
-            given |= {name: as_points(given[name], translate=False) for name in also}
+            mesh = given.pop("mesh", None)
+            traced = any(isinstance(given[name], Tracer) for name in arrays)
+            found = checked_points(given[points], least=least)
+            if host is not None and mesh is None and not traced and _fits_host(found):
+                given[points] = _on_host(found, translate=translate, scale=scale)
+                if "labels" in given:
+                    _number_labels(given, len(found), plan)
+                return _placed(host(**given))
+            given[points] = _on_device(found, translate=translate, scale=scale)
+            for name in also:
+                given[name] = _on_device(checked_points(given[name]), translate=False, scale=False)
             kind = np.result_type(*(given[name].dtype for name in (points, *also)))
-            given |= {name: given[name].astype(kind) for name in (points, *also)}
+            given |= {name: given[name].astype(kind, copy=False) for name in (points, *also)}
+            n, real = len(given[points]), None
             if "labels" in given:
-                _number_labels(given, len(given[points]), plan)
-            return program(**given)
+                _number_labels(given, n, plan)
+            if mesh is not None:
+                check_mesh(mesh, n)
+                mesh = as_auto(mesh)
+                first = next((a for a in arrays if isinstance(given[a], Tracer)), points)
+                size = rows_each(given[first], mesh)
+                placed = {name: spread(given[name], mesh, size=size) for name in arrays}
+                real = placed[points].real
+                given |= {name: placed[name].rows for name in arrays}
+            elif "mesh" in others and not traced:
+                size = size_class(n)
+                real = np.arange(size) < n
+                given |= {name: padded(given[name], size) for name in arrays}
+            return program(mesh, real, **given)
 
         return checked
 
     return decorate
+
+
+def _placed(measured: Any) -> Any:
+    """Numbers of the host as arrays of JAX; not by `jnp.asarray`, which compiles."""
+    kind = jax.dtypes.canonicalize_dtype(np.float64)
+    with jax.ensure_compile_time_eval():  # also while `jit` traces a function around it
+        return jax.tree.map(lambda value: jax.device_put(np.asarray(value, kind)), measured)
+
+
+def _fits_host(points: np.ndarray | Array) -> bool:
+    """Whether concrete points are better measured on the host: they are there, or they are few."""
+    if isinstance(points, jax.Array):
+        if not points.is_fully_addressable:
+            return False
+        here = all(device.platform == "cpu" for device in points.devices())
+    else:
+        here = jax.default_backend() == "cpu"
+    return here or points.size * min(points.shape) <= HOST_WORK
 
 
 def _or_nothing(usable: Bool[Array, ""], value: Array) -> Array:
@@ -120,7 +193,7 @@ def _number_labels(given: dict[str, Any], n: int, plan: Callable[[Any, int], Any
         codes = as_given_codes(given["labels"], n, k)
     if plan is not None and given["plan"] is None:
         given["plan"] = plan(codes, k)
-    given |= {"labels": jnp.asarray(codes), "num_labels": k}
+    given |= {"labels": codes, "num_labels": k}
 
 
 def as_points(
@@ -141,16 +214,29 @@ def as_points(
     Raises:
         ValueError: not a 2-d array of real numbers, fewer than `least` points, no features, or a
             masked, NaN or infinite value, or (without `scale`) values in double precision outside
-            of float32's range.
+            of float32's range. Arrays of which this process has a part only are not looked into.
     """
     checked = checked_points(points, least=least)
+    return jnp.asarray(_on_device(checked, translate=translate, scale=scale))
+
+
+def _on_device(checked: Any, *, translate: bool, scale: bool) -> np.ndarray | Array:
+    """Checked points in the precision of the device; what is on the host stays there."""
     if isinstance(checked, Tracer):
         return _traced(checked, translate)
-    if not jnp.issubdtype(checked.dtype, jnp.floating) or checked.dtype.itemsize > 4:
-        checked = _in_own_precision(np.asarray(checked), translate, scale)
-    elif checked.dtype != np.float32:
-        checked = checked.astype(np.float32)
-    return jnp.asarray(checked)
+    if not _in_single(checked):
+        return _in_own_precision(np.asarray(checked), translate, scale)
+    return checked if checked.dtype == np.float32 else checked.astype(np.float32)
+
+
+def _on_host(checked: Any, *, translate: bool, scale: bool) -> np.ndarray:
+    """Checked points in NumPy, which may be taken to double precision block by block."""
+    checked = np.asarray(checked)
+    return checked if _in_single(checked) else in_double(checked, translate=translate, scale=scale)
+
+
+def _in_single(points: Any) -> bool:
+    return jnp.issubdtype(points.dtype, jnp.floating) and points.dtype.itemsize <= 4
 
 
 def checked_points(points: Any, *, least: int = 1) -> Any:
@@ -168,17 +254,23 @@ def checked_points(points: Any, *, least: int = 1) -> Any:
             f"Found array with {n} point(s) of {d} feature(s) (shape={points.shape}) while a "
             f"minimum of {least} point(s) and 1 feature is required."
         )
-    floating = jnp.issubdtype(points.dtype, jnp.floating)
-    if not floating and not jnp.issubdtype(points.dtype, jnp.integer):
+    if not any(jnp.issubdtype(points.dtype, kind) for kind in (jnp.floating, jnp.integer)):
         raise ValueError(f"Expected real numbers as points; got dtype {points.dtype}.")
-    if floating and not isinstance(points, Tracer):
+    if not isinstance(points, Tracer):
         _check_finite(points)
     return points
 
 
 def _check_finite(points: jax.Array | np.ndarray) -> None:
+    if not jnp.issubdtype(points.dtype, jnp.floating):
+        return
+    if isinstance(points, jax.Array):
+        if not points.is_fully_addressable:
+            return
+        if all(device.platform == "cpu" for device in points.devices()):
+            points = np.asarray(points)
     if isinstance(points, np.ndarray):
-        finite = np.isfinite(points).all()
+        finite = all(np.isfinite(points[i : i + ROWS]).all() for i in range(0, len(points), ROWS))
     else:
         with jax.ensure_compile_time_eval():  # also while `jit` traces a function around it
             finite = bool(jnp.isfinite(points).all())
@@ -206,11 +298,8 @@ def in_double(points: np.ndarray, *, translate: bool, scale: bool) -> np.ndarray
     if scale:
         points = np.ldexp(points, -np.frexp(np.abs(points).max())[1])
     if translate:
-        # Not the mean, which one far point would drag away from all others. A coordinate that
-        # occurs, so that points in one place become zeros; of some points, as it need not be exact.
-        some = points[:: -(-len(points) // 1001)]
         with np.errstate(over="ignore"):
-            points = points - np.partition(some, len(some) // 2, axis=0)[len(some) // 2]
+            points = points - origin(points)
     return points
 
 
@@ -279,33 +368,15 @@ def set_precision(name: str) -> None:
         jax.clear_caches()
 
 
-def size_class(n: int) -> int:
-    """The size that n rows are padded to, so that few sizes are compiled.
-
-    Powers of two from 64 to 4096, then steps of an eighth of the power of two below, so that at
-    most an eighth of the rows is padding.
-    """
-    power = 1 << max(n - 1, 1).bit_length() - 1  # the largest power of two below n
-    if power < 4096:
-        return max(2 * power, 64)
-    step = power // 8
-    return -(-n // step) * step
-
-
-def padded(array: Any, size: int, fill: Any = 0) -> Any:
-    """Rows of `fill` appended to an array of NumPy or JAX, so that it has `size` of them."""
-    xp = np if isinstance(array, np.ndarray) else jnp
-    widths = ((0, size - len(array)), *((0, 0),) * (array.ndim - 1))
-    return xp.pad(array, widths, constant_values=fill)
-
-
 def lengths(rows: Float[Array, "*rows d"]) -> Float[Array, "*rows"]:
     """Euclidean norms; the derivative at zero is zero."""
     squares = jnp.sum(rows**2, axis=-1)
     return jnp.where(squares > 0, jnp.sqrt(jnp.where(squares > 0, squares, 1)), 0)
 
 
-def in_range(points: Float[Array, "n d"], axis: int | None = None) -> Float[Array, "n d"]:
+def in_range(
+    points: Float[Array, "n d"], axis: int | None = None, rows: Rows = ALL
+) -> Float[Array, "n d"]:
     """Points near either end of the range of their type, times 2¹⁰⁰ or 2⁻¹⁰⁰; others as they are.
 
     Sums of them then stay in the range. XLA takes numbers below the smallest normal one for zero,
@@ -314,11 +385,13 @@ def in_range(points: Float[Array, "n d"], axis: int | None = None) -> Float[Arra
     Args:
         points: shape (n, d).
         axis: 1 to decide for each point by itself, not for all together.
+        rows: which points are all together; rows of padding are zero.
     """
     info = jnp.finfo(points.dtype)
     bits = jax.lax.bitcast_convert_type(points, jnp.uint32 if info.bits == 32 else jnp.uint64)
     bits = bits & (2 ** (info.bits - 1) - 1)  # without the sign; in the order of the sizes
-    exponent = jnp.max(bits, axis=axis, keepdims=axis is not None) >> info.nmant
+    largest = jnp.max(bits, axis=axis, keepdims=axis is not None)
+    exponent = (largest if axis is not None else rows.max(largest)) >> info.nmant
     sign = jnp.where(jnp.signbit(points), -1, 1).astype(points.dtype)
     denormal = sign * bits.astype(points.dtype) * 2.0 ** (info.minexp - info.nmant + 100)
     small = jnp.where(bits < 1 << info.nmant, jax.lax.stop_gradient(denormal), points * 2.0**100)
@@ -326,37 +399,42 @@ def in_range(points: Float[Array, "n d"], axis: int | None = None) -> Float[Arra
     return jnp.where(exponent > info.maxexp - info.minexp - 28, points * 2.0**-100, points)
 
 
-def to_unit_size(points: Float[Array, "n d"]) -> Float[Array, "n d"]:
+def to_unit_size(points: Float[Array, "n d"], rows: Rows = ALL) -> Float[Array, "n d"]:
     """Points times a power of two, so that none is farther than 1 from their mean; exact.
 
     It keeps squared distances inside the range of float32, and rounds nothing.
     """
-    return scaled(in_range(points))[0]
+    return scaled(in_range(points, rows=rows), rows)[0]
 
 
-def scaled(points: Float[Array, "n d"]) -> tuple[Float[Array, "n d"], Float[Array, ""]]:
+def scaled(
+    points: Float[Array, "n d"], rows: Rows = ALL
+) -> tuple[Float[Array, "n d"], Float[Array, ""]]:
     """As `to_unit_size`, and the power of two, for points whose squares are in range anyway."""
-    size = jnp.max(jnp.abs(points - jnp.mean(points, axis=0, keepdims=True)))
+    size = rows.max(jnp.max(jnp.abs(rows.only(points - rows.mean(points)[None, :]))))
     limit = -jnp.finfo(points.dtype).minexp
     exponent = jnp.clip(-jnp.frexp(size)[1], -limit, limit)
     scale = jax.lax.stop_gradient(jnp.ldexp(jnp.ones((), points.dtype), exponent))
     return points * scale, scale
 
 
-def centred(points: Float[Array, "n d"]) -> Float[Array, "n d"]:
-    """Points relative to their mean, divided by the largest coordinate, if that is not zero."""
-    points = in_range(points)
-    x = points - jnp.mean(points, axis=0, keepdims=True)
+def centred(points: Float[Array, "n d"], rows: Rows = ALL) -> Float[Array, "n d"]:
+    """Points relative to their mean, divided by the largest coordinate, if that is not zero.
+
+    Rows of padding are zero.
+    """
+    points = in_range(points, rows=rows)
+    x = points - rows.mean(points)[None, :]
     # The first mean is rounded to the precision of the data; the mean of what is left is not.
-    x = x - jnp.mean(x, axis=0, keepdims=True)
+    x = rows.only(x - rows.mean(x)[None, :])
     # Points in one place must not be told apart from their mean by its rounding error.
-    x = jnp.where(jnp.all(points == points[:1]), 0, x)
+    x = jnp.where(rows.all(points == rows.first(points)[None, :]), 0, x)
     # Unit size keeps fourth powers inside the range of float32.
-    size = jax.lax.stop_gradient(jnp.max(jnp.abs(x)))
+    size = rows.max(jnp.max(jnp.abs(x)))
     return x / jnp.where(size > 0, size, 1)
 
 
-def only_clusters(value: Array, counts: Array, n: int) -> Array:
+def only_clusters(value: Array, counts: Array, n: int | Array) -> Array:
     """NaN where fewer than two labels have points, or each point has a label of its own."""
     used = jnp.sum(counts > 0)
     return jnp.where((used > 1) & (used < n), value, jnp.nan)

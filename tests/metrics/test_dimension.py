@@ -7,7 +7,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from jaxiso.metrics import dimension
+from jaxiso.metrics import moments
 from jaxiso.metrics.dimension import (
     covariance_eigenvalues,
     effective_rank,
@@ -113,7 +113,7 @@ def test_singular_values():
 
 @pytest.mark.parametrize("n", [4, 6, 9, 25])
 def test_eigenvalues(n, monkeypatch):
-    monkeypatch.setattr(dimension, "ROWS", 10)
+    monkeypatch.setattr(moments, "ROWS", 10)
     x = np.random.default_rng(n).normal(size=(n, D)).astype(np.float32) + 100
     expected = np.linalg.eigvalsh(np.cov(x.astype(np.float64), rowvar=False, bias=True))[::-1]
     found = covariance_eigenvalues(x)

@@ -25,10 +25,8 @@ from jaxiso.metrics.points import (
     dot,
     in_range,
     metric,
-    padded,
     precision,
     set_precision,
-    size_class,
 )
 from jaxiso.metrics.posterior import (
     active_directions,
@@ -252,25 +250,6 @@ def test_numbers_near_the_ends_of_the_range(axis):
         )
     mixed = np.array([[1e-41, 2e-41], [1.0, 2.0]], np.float32)
     assert (np.asarray(in_range(jnp.asarray(mixed), axis=1)) != 0).all()
-
-
-def test_size_classes_hold_their_rows_and_waste_an_eighth_at_most():
-    sizes = [size_class(n) for n in range(1, 70_000)]
-    assert sizes == sorted(sizes) and len(set(sizes)) == 40
-    assert [size_class(n) for n in (1, 64, 65, 4096, 4097, 8192, 8193, 10_662)] == [
-        64, 64, 128, 4096, 4608, 8192, 9216, 11_264,
-    ]  # fmt: skip
-    assert all(n <= size == size_class(size) for n, size in enumerate(sizes, 1))
-    assert all(size <= n + size // 8 for n, size in enumerate(sizes, 1) if n > 4096)
-
-
-@pytest.mark.parametrize("xp", [np, jnp])
-def test_padding_is_appended(xp):
-    rows = xp.arange(6).reshape(3, 2)
-    result = padded(rows, 5, fill=-1)
-    assert isinstance(result, type(rows)) and result.dtype == rows.dtype
-    np.testing.assert_array_equal(result, [[0, 1], [2, 3], [4, 5], [-1, -1], [-1, -1]])
-    np.testing.assert_array_equal(padded(rows[:, 0], 3), rows[:, 0])
 
 
 def test_precision_is_compiled_into_programs():

@@ -1,0 +1,69 @@
+"""Every linear measure on several devices against one: run by `test_mesh` in a process of its own.
+
+A process has the devices that it starts with, and all other tests have one.
+"""
+
+from __future__ import annotations
+
+from functools import partial
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from jaxiso.metrics.clusters import calinski_harabasz_score, davies_bouldin_score
+from jaxiso.metrics.dimension import effective_rank, participation_ratio
+from jaxiso.metrics.isotropy import isoscore, isotropy_score, mean_cosine
+
+K, D = 4, 5
+FREE = [
+    isoscore,
+    partial(isoscore, corrected=True),
+    participation_ratio,
+    effective_rank,
+    mean_cosine,
+    isotropy_score,
+]
+LABELLED = [calinski_harabasz_score, davies_bouldin_score]
+
+
+def cloud(n: int) -> tuple[np.ndarray, np.ndarray]:
+    """The last label has three points, which stand together, and so on one device."""
+    random = np.random.default_rng(0)
+    labels = random.integers(0, K - 1, n)
+    labels[-3:] = K - 1
+    points = 3 * random.normal(size=(K, D))[labels] + random.normal(size=(n, D)) + 1
+    return (points * np.linspace(0.2, 0.5, D)).astype(np.float32), labels
+
+
+def close(found, expected, what) -> None:
+    """To 1e-6, or to what float32 holds of larger numbers."""
+    np.testing.assert_allclose(found, expected, rtol=3e-6, atol=1e-6, err_msg=str(what))
+
+
+def main() -> None:
+    """Fails with the first measure that differs."""
+    jax.config.update("jax_numpy_dtype_promotion", "strict")
+    jax.config.update("jax_numpy_rank_promotion", "raise")
+    clouds = {n: cloud(n) for n in (120, 121)}
+    for measure in FREE + LABELLED:
+        arguments = {n: (x, y) if measure in LABELLED else (x,) for n, (x, y) in clouds.items()}
+        expected = {n: float(measure(*arguments[n])) for n in arguments}
+        for devices in (1, 2, 3, 5, 8):
+            mesh = jax.make_mesh((devices,), ("points",))
+            for n in arguments:
+                close(measure(*arguments[n], mesh=mesh), expected[n], (measure, devices, n))
+        mesh = jax.make_mesh((3,), ("rows",))
+        if measure in (isoscore, davies_bouldin_score):
+            x, *labels = arguments[120]
+            placed = jax.device_put(x, jax.NamedSharding(mesh, jax.P("rows")))
+            close(measure(placed, *labels, mesh=mesh), expected[120], (measure, "spread before"))
+        x, *labels = arguments[121]
+        slope = jax.grad(lambda x: measure(x, *labels, mesh=mesh))(jnp.asarray(x))  # noqa: B023
+        one = np.asarray(jax.grad(measure)(jnp.asarray(x), *labels))
+        np.testing.assert_allclose(slope, one, rtol=1e-4, atol=1e-5 * np.abs(one).max())
+    print("equal")
+
+
+if __name__ == "__main__":
+    main()
