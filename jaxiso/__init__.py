@@ -40,8 +40,14 @@ if TYPE_CHECKING:  # what type checkers see of the table below
     from jaxiso.metrics.posterior import aggregated_posterior as aggregated_posterior
     from jaxiso.metrics.posterior import gaussian_kl as gaussian_kl
     from jaxiso.metrics.posterior import mutual_information as mutual_information
+    from jaxiso.metrics.silhouette import sampled_silhouette as sampled_silhouette
+    from jaxiso.metrics.silhouette import silhouette_in_batches as silhouette_in_batches
     from jaxiso.metrics.silhouette import silhouette_samples as silhouette_samples
     from jaxiso.metrics.silhouette import silhouette_score as silhouette_score
+    from jaxiso.metrics.silhouette import (
+        simplified_silhouette_samples as simplified_silhouette_samples,
+    )
+    from jaxiso.metrics.silhouette import simplified_silhouette_score as simplified_silhouette_score
     from jaxiso.metrics.text import corpus_bleu as corpus_bleu
     from jaxiso.metrics.text import rouge_n as rouge_n
 
@@ -77,9 +83,13 @@ _PUBLIC = {
     "participation_ratio": ("metrics.dimension", "directions used, by variances"),
     "rogue_share": ("metrics.contextual", "largest share of the mean cosine in one dimension"),
     "rouge_n": ("metrics.text", "ROUGE-n of a corpus"),
+    "sampled_silhouette": ("metrics.silhouette", "the mean of all, ± its error, from a sample"),
     "self_similarity": ("metrics.contextual", "cosines of a word's vectors across texts"),
+    "silhouette_in_batches": ("metrics.silhouette", "the same step by step"),
     "silhouette_samples": ("metrics.silhouette", "the silhouette of each point"),
     "silhouette_score": ("metrics.silhouette", "how well labels are clusters, -1 to 1"),
+    "simplified_silhouette_samples": ("metrics.silhouette", "from distances to centroids"),
+    "simplified_silhouette_score": ("metrics.silhouette", "their mean"),
     "transforms": ("transforms", "center, whiten, all-but-the-top, …: fit, then apply"),
 }
 

@@ -17,7 +17,8 @@ from jaxiso.metrics.clusters import calinski_harabasz_score, davies_bouldin_scor
 from jaxiso.metrics.dimension import effective_rank, participation_ratio
 from jaxiso.metrics.isotropy import isoscore, isotropy_score, mean_cosine
 from jaxiso.metrics.objectives import isotropy_angle
-from jaxiso.metrics.silhouette import silhouette_samples, silhouette_score
+from jaxiso.metrics.silhouette import silhouette_score
+from jaxiso.metrics.silhouette_programs import from_pairs
 
 SIZES = {"more points than dimensions": (60, 6), "fewer": (24, 40)}
 K = 3
@@ -171,14 +172,14 @@ SEEN = {  # from the origin
 }
 LABELLED = {
     "silhouette_score": (silhouette_score, lambda x, y: silhouettes(x, y).mean(), 0, 2e-6),
-    "silhouette_samples": (silhouette_samples, silhouettes, 0, 4e-6),
+    "silhouettes_in_jax": (from_pairs, silhouettes, 0, 4e-6),
     "calinski_harabasz_score": (calinski_harabasz_score, calinski_harabasz, 1e-4, 0),
     "davies_bouldin_score": (davies_bouldin_score, davies_bouldin, 1e-4, 0),
     "dunn_index": (dunn_index, dunn, 1e-4, 0),
 }
 METRICS = FREE | SEEN | LABELLED
 # Where distances of very different sizes meet, small ones are lost in the rounding of large ones.
-ROUGH = {"silhouette_score": 2e-4, "silhouette_samples": 1e-3, "dunn_index": 1e-3}
+ROUGH = {"silhouette_score": 2e-4, "silhouettes_in_jax": 1e-3, "dunn_index": 1e-3}
 OUTSIDE = ("largest", "smallest", "tiny")  # of the range where the origin is seen
 
 

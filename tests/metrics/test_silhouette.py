@@ -14,8 +14,10 @@ from hypothesis import strategies as st
 
 from jaxiso.metrics.pairwise import TileShape, any_tile_shape, plan_tiles, tile_shape
 from jaxiso.metrics.silhouette import silhouette_samples, silhouette_score
+from jaxiso.metrics.silhouette_programs import from_pairs
 
 N, D = 60, 5
+WAYS = (silhouette_samples, from_pairs)  # on the host, and the program
 
 
 def brute_force(points, labels) -> np.ndarray:
@@ -74,10 +76,11 @@ CASES = {
 @pytest.mark.parametrize("name", CASES)
 def test_references(name):
     points, labels = CASES[name]
-    scores = silhouette_samples(points, labels)
-    assert scores.shape == (len(labels),) and scores.dtype == jnp.float32
-    np.testing.assert_allclose(scores, brute_force(points, labels), atol=2e-6)
-    np.testing.assert_allclose(scores, reference(points, labels), atol=2e-6)
+    for samples in WAYS:
+        scores = samples(points, labels)
+        assert scores.shape == (len(labels),) and scores.dtype == jnp.float32
+        np.testing.assert_allclose(scores, brute_force(points, labels), atol=2e-6)
+        np.testing.assert_allclose(scores, reference(points, labels), atol=2e-6)
     score = silhouette_score(points, labels)
     assert score.shape == ()
     np.testing.assert_allclose(score, reference(points, labels).mean(), atol=1e-6)
@@ -108,9 +111,11 @@ def test_collapsed_clusters(labels):
 def check_collapsed(spread, labels, offset):
     points = (clumps(spread, FIVE) + offset).astype(np.float32)
     expected = reference(points, labels)
-    np.testing.assert_allclose(silhouette_score(points, labels), expected.mean(), atol=1e-4)
-    # Where a cluster spans clumps, distances within a clump are lost beside its width.
-    np.testing.assert_allclose(silhouette_samples(points, labels), expected, atol=1e-3)
+    for samples in WAYS:
+        found = np.asarray(samples(points, labels))
+        np.testing.assert_allclose(found.mean(), expected.mean(), atol=1e-4)
+        # Where a cluster spans clumps, distances within a clump are lost beside its width.
+        np.testing.assert_allclose(found, expected, atol=1e-3)
 
 
 @pytest.mark.parametrize("spread", [1e-2, 1e-4, 1e-6])
@@ -122,7 +127,8 @@ def test_collapsed_cluster_pairs_far_from_others(spread):
     labels = np.minimum(np.arange(N) // 12, 2)
     points = points.astype(np.float32)
     expected = reference(points, labels)
-    np.testing.assert_allclose(silhouette_samples(points, labels), expected, atol=1e-5)
+    for samples in WAYS:
+        np.testing.assert_allclose(samples(points, labels), expected, atol=1e-5)
 
 
 @pytest.mark.parametrize("d", [1, 16])
@@ -131,9 +137,8 @@ def test_clusters_that_share_a_point(d):
     way = np.random.default_rng(d).normal(size=(1, d))
     points = (way * np.repeat([0.0, 0.7, 0.7, 1.4], 15)[:, None]).astype(np.float32)
     labels = np.repeat([0, 1], 30)
-    np.testing.assert_allclose(
-        silhouette_samples(points, labels), brute_force(points, labels), atol=1e-5
-    )
+    for samples in WAYS:
+        np.testing.assert_allclose(samples(points, labels), brute_force(points, labels), atol=1e-5)
 
 
 def test_jit_and_vmap_are_eager():
@@ -228,9 +233,10 @@ def test_one_point_far_away():
         for points in (FAR, FAR.astype(np.float32)):
             expected = brute_force(points, labels)
             elsewhere = labels != labels[0]
-            found = silhouette_samples(points, labels)
-            np.testing.assert_allclose(found, expected, atol=1e-5)
-            np.testing.assert_allclose(found[elsewhere], expected[elsewhere], atol=5e-7)
+            for samples in WAYS:
+                found = samples(points, labels)
+                np.testing.assert_allclose(found, expected, atol=1e-5)
+                np.testing.assert_allclose(found[elsewhere], expected[elsewhere], atol=5e-7)
 
 
 def test_a_plan_of_other_points_or_labels():

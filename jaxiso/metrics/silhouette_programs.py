@@ -1,0 +1,100 @@
+"""Silhouettes in JAX: the programs for points that are traced, or too many for the host.
+
+Each gives the silhouettes of all points, shape (n,). Points are checked where they are concrete;
+labels are codes where `num_labels` or a plan is given, and may then be traced too.
+"""
+
+from __future__ import annotations
+
+import jax
+import jax.numpy as jnp
+from jaxtyping import Array, Float, Int
+
+from jaxiso.metrics.label_sums import simplified_silhouettes, squared_silhouettes
+from jaxiso.metrics.pairwise import (
+    TilePlan,
+    TileShape,
+    as_plan,
+    distance_sums,
+    if_planned,
+    shape_for,
+)
+from jaxiso.metrics.points import Labels, Points, dot, metric, only_clusters, to_unit_size
+
+
+@metric(translate=True, scale=True, plan=shape_for)
+def from_pairs(
+    points: Points,
+    labels: Labels,
+    *,
+    num_labels: int | None = None,
+    plan: TilePlan | TileShape | None = None,
+) -> Float[Array, " n"]:
+    """Under Euclidean distance, from all pairs in tiles."""
+    tiles = as_plan(plan, labels, num_labels)
+    found = from_sums(distance_sums(to_unit_size(points), tiles), labels, tiles.counts)
+    return only_clusters(if_planned(found, tiles, labels), tiles.counts, len(points))
+
+
+@metric()
+def from_distances(
+    points: Points, labels: Labels, *, num_labels: int | None = None
+) -> Float[Array, " n"]:
+    """From given distances, shape (n, n); NaN if those of points to themselves are not zero."""
+    assert num_labels is not None  # `points.metric` sees to it
+    counts = jnp.bincount(labels, length=num_labels).astype(jnp.int32)
+    onehot = jax.nn.one_hot(labels, num_labels, dtype=points.dtype)
+    found = from_sums(dot(points, onehot), labels, counts)
+    smallest = 100 * float(jnp.finfo(points.dtype).eps)
+    usable = jnp.all(jnp.abs(jnp.diagonal(points)) <= smallest)
+    return only_clusters(jnp.where(usable, found, jnp.nan), counts, len(points))
+
+
+@metric(translate=True, scale=True, static=["kind", "simplified"])
+def from_centroids(
+    points: Points,
+    labels: Labels,
+    *,
+    kind: str = "sqeuclidean",
+    simplified: bool = False,
+    num_labels: int | None = None,
+) -> Float[Array, " n"]:
+    """Under squared Euclidean distance; simplified also under Euclidean."""
+    return _from_centroids(points, labels, kind, simplified, num_labels)
+
+
+@metric(static=["simplified"])
+def from_directions(
+    points: Points,
+    labels: Labels,
+    *,
+    simplified: bool = False,
+    num_labels: int | None = None,
+) -> Float[Array, " n"]:
+    """Under cosine distance; NaN if a point is zero."""
+    return _from_centroids(points, labels, "cosine", simplified, num_labels)
+
+
+def _from_centroids(
+    points: Array, labels: Array, kind: str, simplified: bool, k: int | None
+) -> Float[Array, " n"]:
+    assert k is not None  # `points.metric` sees to it
+    way = simplified_silhouettes if simplified else squared_silhouettes
+    return only_clusters(way(points, labels, k, kind), jnp.bincount(labels, length=k), len(points))
+
+
+def from_sums(
+    sums: Float[Array, "n k"], codes: Int[Array, " n"], counts: Int[Array, " k"]
+) -> Float[Array, " n"]:
+    """(separation - cohesion) / max of both, from sums of distances to each cluster."""
+    mine = codes[:, None] == jnp.arange(counts.shape[0], dtype=codes.dtype)[None, :]
+    size = counts.astype(sums.dtype)[None, :]
+    own_size = size[0, codes]
+    cohesion = jnp.sum(jnp.where(mine, sums, 0), axis=1) / jnp.maximum(own_size - 1, 1)
+    elsewhere = jnp.where(mine | (size == 0), jnp.inf, sums / jnp.maximum(size, 1))
+    separation = jnp.min(elsewhere, axis=1)
+    largest = jnp.maximum(cohesion, separation)
+    # All points in one place: 0 / 0, which scikit-learn counts as 0. So does a cluster of one.
+    defined = (largest > 0) & (own_size > 1) & jnp.isfinite(separation)
+    scores = (separation - cohesion) / jnp.where(defined, largest, 1)
+    return jnp.where(defined, scores, 0)
