@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:  # what type checkers see of the table below
     from jaxiso import transforms as transforms
     from jaxiso.encoders.encode import encode as encode
+    from jaxiso.load import load_run as load_run
     from jaxiso.metrics.clusters import calinski_harabasz_score as calinski_harabasz_score
     from jaxiso.metrics.clusters import davies_bouldin_score as davies_bouldin_score
     from jaxiso.metrics.clusters import dunn_index as dunn_index
@@ -74,6 +75,7 @@ _PUBLIC = {
     "isoscore": ("metrics.isotropy", "how evenly all directions are used, 0 to 1"),
     "isoscore_from_covariance": ("metrics.isotropy", "the same, of a covariance matrix"),
     "isotropy_score": ("metrics.isotropy", "Mu and Viswanath's, seen from the origin"),
+    "load_run": ("load", "config, metrics and trained models of a run"),
     "maximum_explainable_variance": (
         "metrics.contextual",
         "what one static vector explains of a word's",

@@ -111,13 +111,14 @@ def last_saved(directory: Path) -> int:
 
 
 def latest_checkpoint(
-    directory: Path, template: State, *, run: str
+    directory: Path, template: State | None, *, run: str
 ) -> tuple[tuple[int, State, int] | None, dict[int, str]]:
     """The latest checkpoint that can be read; changes nothing.
 
     Args:
         directory: of the run.
-        template: a state of the same structure, shapes and types.
+        template: a state of the same structure, shapes and types; None to read what was saved, as
+            dicts, lists and arrays of NumPy.
         run: digest of the run's config.
 
     Returns:
@@ -137,6 +138,8 @@ def latest_checkpoint(
                 unusable[step] = why
                 continue
             try:
+                if template is None:
+                    abstract = _saved_as(folder, step)
                 found: Any = manager.restore(step, args=ocp.args.StandardRestore(abstract))
             except Exception as error:  # Orbax raises many kinds
                 unusable[step] = f"{type(error).__name__}: {first_line(error)}"
@@ -148,6 +151,18 @@ def latest_checkpoint(
             else:
                 return (step, found["state"], int(found["rows"])), unusable
     return None, unusable
+
+
+def _saved_as(folder: Path, step: int) -> Any:
+    """The structure, shapes and types of a checkpoint, as arrays of NumPy."""
+    import jax
+    import numpy as np
+    import orbax.checkpoint as ocp
+
+    handler: Any = ocp.StandardCheckpointHandler()
+    with ocp.CheckpointManager(folder.absolute(), item_handlers=handler) as manager:
+        found: Any = manager.item_metadata(step)
+    return jax.tree.map(lambda x: np.empty(x.shape, x.dtype), found.tree)
 
 
 def put_aside(directory: Path, step: int, why: str) -> None:

@@ -397,14 +397,15 @@ def read_metrics(directory: Path) -> Columns:
     return columns
 
 
-def read_checkpoint(directory: Path, template: State) -> tuple[int, State]:
+def read_checkpoint(directory: Path, template: State | None) -> tuple[int, State]:
     """The step and the state of the latest checkpoint that can be read; changes nothing.
 
     That of a finished run is the last one, or none.
 
     Args:
         directory: of a run.
-        template: a state of the same structure, shapes and types.
+        template: a state of the same structure, shapes and types; None to read what was saved, as
+            dicts, lists and arrays of NumPy.
 
     Raises:
         InputError: there is no checkpoint, or none that can be read.

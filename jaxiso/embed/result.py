@@ -70,6 +70,22 @@ def final_arrays(params: Mapping[str, Any]) -> dict[str, Any]:
     return {name: np.asarray(x) for name, x in {"vectors": params["vectors"], **arrays}.items()}
 
 
+def final_params(arrays: Mapping[str, np.ndarray]) -> dict[str, Any]:
+    """The parameters that `final_arrays` names."""
+
+    def dense(prefix: str) -> dict[str, Any]:
+        named = {name: arrays.get(prefix + name) for name in ("kernel", "bias")}
+        return {"Dense_0": {name: x for name, x in named.items() if x is not None}}
+
+    params: dict[str, Any] = {"vectors": arrays["vectors"]}
+    if "hidden_kernel" in arrays:
+        layers = {"LinearHead_0": dense("hidden_"), "LinearHead_1": dense("")}
+        params["head"] = {"params": layers}
+    elif "kernel" in arrays:
+        params["head"] = {"params": dense("")}
+    return params
+
+
 def make_result(config: Mapping[str, Any], metrics: Metrics, *, seconds: float) -> dict[str, Any]:
     """What result.json holds, from a run's config and its whole metrics table.
 
