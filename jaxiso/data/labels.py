@@ -180,7 +180,13 @@ def _as_labels(
     values: Sequence[Any], classes: tuple[str, ...] | None, where: Callable[[int], str]
 ) -> tuple[list[Label | None], tuple[str, ...] | None]:
     """A file's values as labels; and all classes, if not known, where an item can have several."""
-    labels = [as_label(value, partial(where, i)) for i, value in enumerate(values)]
+    known: dict[Any, Label | None] = {}  # most labels come often: they share one tuple
+    labels = []
+    for i, value in enumerate(values):
+        key = (type(value), value) if isinstance(value, str | int) else None
+        if key not in known or key is None:
+            known[key] = as_label(value, partial(where, i))
+        labels.append(known[key])
     if classes is None and any(isinstance(value, (list, tuple)) for value in values):
         names = {name for label in labels for name in label or ()}
         key = _order(names)

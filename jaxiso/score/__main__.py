@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Sequence
 
-from jaxiso.cli.console import note, run_command
+from jaxiso.cli.console import Stopped, note, run_command
 from jaxiso.cli.options import parse
 from jaxiso.score.options import ABOUT, Options
 
@@ -18,6 +18,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
 
     Raises:
         InputError: an option, a file of vectors or its labels cannot be used.
+        Stopped: it was interrupted; what was known has been printed.
         OSError: the figure cannot be written; the result has been printed.
     """
     options = parse(Options, prog="python -m jaxiso.score", description=ABOUT, arguments=arguments)
@@ -25,7 +26,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     # JAX takes a second to import, for which --help and errors should not wait.
     from jaxiso.cli.figures import save_figure
     from jaxiso.cli.machine import keep_compiled_programs
-    from jaxiso.data.vectors import read_vectors
+    from jaxiso.data.vectors import open_vectors
     from jaxiso.score.figures import figure_scores, to_draw
     from jaxiso.score.measures import measure
     from jaxiso.score.result import describe, print_json, print_tables
@@ -33,7 +34,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     keep_compiled_programs()
     scores, drawn = [], []
     for path in options.files:
-        found = read_vectors(
+        found = open_vectors(
             path,
             options.labels,
             label_column=options.label_column,
@@ -42,13 +43,17 @@ def main(arguments: Sequence[str] | None = None) -> None:
         )
         note(describe(found), quiet=options.quiet)
         scores.append(measure(found, options))
-        if options.plot is not None:
-            drawn.append(to_draw(scores[-1], found.vectors, options.seed))
+        if options.plot is not None and scores[-1].interrupted is None:
+            drawn.append(to_draw(scores[-1], found.rows, options.seed))
+        if scores[-1].interrupted is not None:
+            break
     seconds = time.perf_counter() - start
     if options.json:
         print_json(scores, options, seconds)
     else:
-        print_tables(scores, draws=options.draws, seconds=seconds)
+        print_tables(scores, options, seconds)
+    if scores[-1].interrupted is not None:
+        raise Stopped("interrupted", scores[-1].interrupted)
     if options.plot is not None:  # last, as its folder may not be writable
         bare = options.plot.suffix.lower() in (".png", ".pdf")
         path = options.plot.with_suffix("") if bare else options.plot

@@ -9,13 +9,15 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from jaxiso.metrics.dimension import covariance_eigenvalues
+from jaxiso.data.rows import Rows
 from jaxiso.metrics.isotropy import random_cosines
 from jaxiso.score.measures import Scores
 from jaxiso.score.result import file_names
 
 PAIRS = 20_000
 """Pairs of vectors, for the histogram of cosines."""
+SOME = 5_000
+"""Vectors that they are of, drawn at random, where there are more."""
 LABELS = 25
 """Labels that silhouettes are shown of."""
 
@@ -34,9 +36,12 @@ class Drawn(NamedTuple):
     cosines: np.ndarray
 
 
-def to_draw(scores: Scores, vectors: np.ndarray, seed: int) -> Drawn:
+def to_draw(scores: Scores, rows: Rows, seed: int) -> Drawn:
     """Takes from a file's vectors what is drawn of them, so that they need not be kept."""
-    return Drawn(scores, covariance_eigenvalues(vectors), random_cosines(vectors, PAIRS, seed))
+    random = np.random.default_rng([seed, 2])
+    some = np.sort(random.permutation(len(rows))[:SOME])
+    variances = np.zeros(0) if scores.eigenvalues is None else scores.eigenvalues
+    return Drawn(scores, variances, random_cosines(rows.take(some), PAIRS, seed))
 
 
 def figure_scores(files: Sequence[Drawn]) -> Figure:
@@ -82,7 +87,7 @@ def _largest_labels(files: Sequence[Drawn]) -> list[str]:
     for file in files:
         names, silhouettes = file.scores.labels, file.scores.silhouettes
         if names is not None and silhouettes is not None:
-            found = np.bincount(silhouettes.codes.ravel(), minlength=len(names))
+            found = np.bincount(silhouettes.codes, minlength=len(names))
             for name, count in zip(names, found.tolist(), strict=True):
                 counts[name] = counts.get(name, 0) + count
     most = set(sorted(counts, key=lambda name: -counts[name])[:LABELS])

@@ -1,64 +1,62 @@
 """All measures of one cloud of vectors; each is a value, or nothing and why.
 
-The values are those of the functions in `jaxiso.metrics`. Those that compare all pairs of points
-(silhouette and Dunn's index) are taken on random samples where that is less work.
+The values are those of the functions in `jaxiso.metrics`. Those that take linear time are summed up
+over blocks of vectors, which need not fit in memory.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
-import jax.numpy as jnp
 import numpy as np
 
+from jaxiso.cli.console import InputError
 from jaxiso.data.labels import Labels
-from jaxiso.data.vectors import LabelledVectors
-from jaxiso.metrics.clusters import calinski_harabasz_score, davies_bouldin_score, dunn_index
-from jaxiso.metrics.dimension import (
-    covariance_eigenvalues,
-    effective_rank,
-    effective_rank_from_eigenvalues,
-)
-from jaxiso.metrics.isotropy import (
-    isoscore,
-    isoscore_from_eigenvalues,
-    isotropy_score,
-    mean_cosine,
-    mean_cosine_on_host,
-)
-from jaxiso.metrics.pairwise import TileShape, tile_shape, tile_size
-from jaxiso.metrics.silhouette import silhouette_samples
+from jaxiso.data.rows import ArrayRows, KeptRows, Rows
+from jaxiso.data.vectors import OpenedVectors
+from jaxiso.metrics.dimension import effective_rank_from_eigenvalues
+from jaxiso.metrics.isotropy import isoscore_from_eigenvalues
+from jaxiso.score.clusters import Groups, silhouettes
 from jaxiso.score.options import Options
+from jaxiso.score.pairs import (
+    INTERRUPTED,
+    Limits,
+    Silhouettes,
+    dunn,
+    euclidean_silhouettes,
+    exit_code,
+)
+from jaxiso.score.streaming import Cloud, Moments, eigenvalues, log_partitions, moments
 
 SAME = "all vectors are the same"
+CLUSTERS = (
+    "silhouette",
+    "simplified_silhouette",
+    "calinski_harabasz",
+    "davies_bouldin",
+    "dunn",
+)
+FREE = ("isoscore", "mu_viswanath", "effective_rank", "mean_cosine")
+GATHERED = 2**24
+"""Numbers of vectors that are gathered by label at once."""
 
 
 class Value(NamedTuple):
     """A measured number.
 
     Attributes:
-        value: None where the measure is not defined.
-        se: standard error, where it is a mean over random samples.
+        value: None where the measure is not defined, or not known.
+        se: standard error, where it is of a random sample.
         remark: why it is not defined, or what else to know.
+        at_most: the measure is not above this, and may be below.
     """
 
     value: float | None
     se: float | None = None
     remark: str | None = None
-
-
-class Silhouettes(NamedTuple):
-    """Silhouettes of single points, a row for each random sample; one row if of all points.
-
-    Attributes:
-        values: (draws, m) float32.
-        codes: (draws, m) int32, their labels.
-    """
-
-    values: np.ndarray
-    codes: np.ndarray
+    at_most: bool = False
 
 
 class Row(NamedTuple):
@@ -81,6 +79,8 @@ class Scores(NamedTuple):
         values: by name; those of clusters only where there are labels.
         silhouettes: None where there are none.
         rows: by label, in label order; None where not asked for.
+        eigenvalues: of the covariance, largest first; None where it was interrupted before.
+        interrupted: the exit code of what ended it early; None if nothing did.
     """
 
     path: Path
@@ -89,202 +89,226 @@ class Scores(NamedTuple):
     labels: tuple[str, ...] | None
     left_out: Mapping[str, int]
     values: Mapping[str, Value]
-    silhouettes: Silhouettes | None
-    rows: list[Row] | None
+    silhouettes: Silhouettes | None = None
+    rows: list[Row] | None = None
+    eigenvalues: np.ndarray | None = None
+    interrupted: int | None = None
 
     @property
     def sampled(self) -> int | None:
-        """Points in each random sample; None where silhouette and Dunn's index are of all."""
-        if self.silhouettes is None or len(self.silhouettes.values) == 1:
-            return None
-        return self.silhouettes.values.shape[1]
+        """Vectors that silhouettes were taken of; None where it is all of them."""
+        found = self.silhouettes
+        return None if found is None or found.sampled is None else len(found.values)
 
 
-def measure(found: LabelledVectors, options: Options) -> Scores:
-    """Measures the vectors of a file, and their labels as clusters if there are any."""
-    vectors, labels = found.vectors, found.labels
-    values, silhouettes, rows, names = free_measures(vectors), None, None, None
-    if labels is not None:
-        names = labels.names
-        of_clusters, silhouettes = cluster_measures(
-            vectors,
-            labels.codes,
-            len(names),
-            sample=options.sample,
-            draws=options.draws,
-            seed=options.seed,
-        )
-        values |= of_clusters
-        if options.by_label:
-            rows = by_label(vectors, labels, silhouettes)
-    n, d = vectors.shape
-    return Scores(found.path, n, d, names, found.left_out, values, silhouettes, rows)
+def measure(found: OpenedVectors, options: Options) -> Scores:
+    """Measures the vectors of a file, and their labels as clusters if there are any.
 
-
-def free_measures(points: np.ndarray) -> dict[str, Value]:
-    """The measures that need no labels.
-
-    Args:
-        points: shape (n, d), finite; n and d at least 2.
+    Interrupted, it gives what is known.
     """
-    placed = on_device(points)
+    cloud, labels, m = Cloud(found.rows, quiet=options.quiet), found.labels, options.sample_size
+    if labels is not None and m is not None and m > cloud.n:
+        raise InputError(
+            f"--sample-size {m}: {found.path} has {cloud.n:,} vectors; at most as many"
+        )
+    names = FREE if labels is None else FREE + CLUSTERS
+    values: dict[str, Value] = dict.fromkeys(names, Value(None, remark="interrupted"))
+    scores = Scores(found.path, cloud.n, cloud.d, labels and labels.names, found.left_out, values)
+    try:
+        sums = moments(cloud)
+        variances = eigenvalues(cloud, sums)
+        scores = scores._replace(eigenvalues=variances)
+        values.update(free_measures(cloud, sums, variances))
+        if labels is not None:
+            for more, of in cluster_measures(cloud, labels.codes, len(labels.names), options):
+                values.update(more)
+                scores = scores._replace(silhouettes=of or scores.silhouettes)
+            if options.by_label:
+                rows = by_label(found.rows, labels, scores.silhouettes)
+                scores = scores._replace(rows=rows)
+    except INTERRUPTED as stopped:
+        return scores._replace(interrupted=exit_code(stopped))
+    return scores
+
+
+def number(value: float, otherwise: str = "not a number") -> Value:
+    """A number; or nothing where it is not finite, and why."""
+    return Value(float(value)) if np.isfinite(value) else Value(None, remark=otherwise)
+
+
+def free_measures(cloud: Cloud, sums: Moments, variances: np.ndarray) -> dict[str, Value]:
+    """The measures that need no labels, from the cloud's moments and its eigenvalues."""
+    partitions = log_partitions(cloud, sums)
     return {
-        "isoscore": value_of(isoscore, placed, otherwise=SAME),
-        "mu_viswanath": value_of(isotropy_score, placed),
-        "effective_rank": value_of(effective_rank, placed, otherwise=SAME),
-        "mean_cosine": mean_cosine_without_zeros(points),
+        "isoscore": number(isoscore_from_eigenvalues(variances, cloud.d), SAME),
+        "mu_viswanath": number(float(np.exp(partitions.min() - partitions.max()))),
+        "effective_rank": number(effective_rank_from_eigenvalues(variances), SAME),
+        "mean_cosine": _mean_cosine(cloud.n, sums),
     }
 
 
-def on_device(points: np.ndarray) -> Any:
-    """Points in single precision, placed once for all measures; others, each measure converts."""
-    return jnp.asarray(points) if points.dtype == np.float32 else points
+def _mean_cosine(n: int, sums: Moments) -> Value:
+    """Mean cosine of the vectors that have a direction."""
+    m = sums.nonzero
+    if m < 2:
+        return Value(None, remark=f"{m} of {n:,} vectors is not zero")
+    value = Value(float(((sums.directions**2).sum() - m) / m / (m - 1)))
+    return value if m == n else value._replace(remark=_of_nonzero(m))
 
 
-def value_of(
-    metric: Callable[..., Any], *arguments: Any, otherwise: str = "not a number", **options: Any
-) -> Value:
-    """What a metric gives, or why it gives nothing.
-
-    Args:
-        metric: a function of `jaxiso.metrics`.
-        *arguments: its arguments.
-        otherwise: the reason where it gives no finite number.
-        **options: its keyword arguments.
-    """
-    try:
-        return mean_of([float(metric(*arguments, **options))], otherwise)
-    except ValueError as error:  # values outside of float32's range
-        return Value(None, remark=str(error))
-
-
-def mean_of(draws: Sequence[float], otherwise: str = "not a number") -> Value:
-    """The mean over random samples with its standard error; the number itself if there is one."""
-    if not np.isfinite(draws).all():
-        return Value(None, remark=otherwise)
-    if len(draws) == 1:
-        return Value(float(draws[0]))
-    return Value(float(np.mean(draws)), float(np.std(draws, ddof=1) / np.sqrt(len(draws))))
-
-
-def mean_cosine_without_zeros(points: np.ndarray) -> Value:
-    """Mean cosine of the points that have a direction."""
-    with np.errstate(over="ignore"):
-        directed = points.astype(np.float32, copy=False).any(axis=1)
-    n, others = len(points), int(directed.sum())
-    if others == n:
-        return value_of(mean_cosine, on_device(points))
-    if others < 2:
-        return Value(None, remark=f"{others} of {n:,} vectors is not zero")
-    found = value_of(mean_cosine, on_device(points[directed]))
-    if found.value is None:
-        return found
-    remark = f"of the {others:,} vectors that are not zero: a zero has no direction"
-    return found._replace(remark=remark)
+def _of_nonzero(m: int) -> str:
+    return f"of the {m:,} vectors that are not zero: a zero has no direction"
 
 
 def cluster_measures(
-    points: np.ndarray, codes: np.ndarray, k: int, *, sample: int, draws: int, seed: int
-) -> tuple[dict[str, Value], Silhouettes | None]:
-    """The measures of labels as clusters.
-
-    Silhouette and Dunn's index are taken of `draws` random samples of `sample` points each, where
-    that makes fewer pairs than all points do.
+    cloud: Cloud, codes: np.ndarray, k: int, options: Options
+) -> Iterator[tuple[dict[str, Value], Silhouettes | None]]:
+    """Yields the measures of labels as clusters, as soon as each is known, and silhouettes.
 
     Args:
-        points: shape (n, d), finite; n and d at least 2.
+        cloud: the vectors.
         codes: (n,) int32 labels from 0 to k - 1, each of which occurs.
         k: number of labels.
-        sample: points in a sample; 0 to take all points, however many.
-        draws: number of samples, at least 2.
-        seed: that the samples are drawn from.
-
-    Returns:
-        The measures, and the silhouettes of the points; None where there are none.
+        options: of the command.
     """
-    names = ("silhouette", "calinski_harabasz", "davies_bouldin", "dunn")
-    n = len(points)
-    if not 1 < k < n:
+    if not 1 < k < cloud.n:
         why = "there is only one label" if k == 1 else "every vector has a label of its own"
-        return dict.fromkeys(names, Value(None, remark=why)), None
-    placed = on_device(points)
-    rows: list[Any] = [slice(None)]
-    if is_sampled(n, sample, draws):
-        random = (np.random.default_rng([seed, draw]) for draw in range(draws))
-        rows = [np.sort(one.choice(n, sample, replace=False)) for one in random]
-    if all(1 < len(np.unique(codes[row])) < len(codes[row]) for row in rows):
-        silhouettes, indices = compare_pairs(placed, codes, k, rows)
-        silhouette = mean_of(silhouettes.values.mean(axis=1, dtype=np.float64))
-        dunn = mean_of(indices, "infinite: every label is a single place")
+        yield dict.fromkeys(CLUSTERS, Value(None, remark=why)), None
+        return
+    groups = Groups.of(cloud, codes, k)
+    yield (
+        {
+            "calinski_harabasz": number(groups.calinski_harabasz()),
+            "davies_bouldin": number(groups.davies_bouldin()),
+        },
+        None,
+    )
+    limits = Limits(
+        options.exact, options.sample_size, options.average, options.seed, options.quiet
+    )
+    if options.metric == "cosine":
+        groups = Groups.of(cloud, codes, k, unit=True)
+    why = _no_clusters(groups.counts, cloud.n)
+    if why is not None:
+        nothing = Value(None, remark=why)
+        yield {"silhouette": nothing, "simplified_silhouette": nothing}, None
     else:
-        why = "a sample has one label only, or all different; raise --sample"
-        silhouettes, silhouette = None, Value(None, remark=why)
-        dunn = silhouette
-    calinski = value_of(calinski_harabasz_score, placed, codes, num_labels=k)
-    davies = value_of(davies_bouldin_score, placed, codes, num_labels=k)
-    return dict(zip(names, (silhouette, calinski, davies, dunn), strict=True)), silhouettes
+        linear = silhouettes(cloud, codes, groups, options.metric)
+        remark = None
+        if groups.counts.sum() < cloud.n:
+            remark = _of_nonzero(int(groups.counts.sum()))
+        simplified = _average(linear.simplified, codes, groups.counts, options.average)
+        yield {"simplified_silhouette": simplified._replace(remark=remark)}, None
+        if options.metric != "euclidean":
+            kept = ~np.isnan(linear.squared)
+            of = Silhouettes(linear.squared[kept], codes[kept], groups.counts, remark=remark)
+            yield {"silhouette": _mean(of, options.average)}, of
+    points = None
+    if options.metric == "euclidean":
+        points = cloud.load()
+        of = euclidean_silhouettes(points, codes, k, limits)
+        yield {"silhouette": _mean(of, options.average)}, of
+        if of.interrupted:
+            raise of.interrupted
+    found = dunn(cloud, points, codes, k, limits)
+    value = number(found.value, "infinite: every label is a single place")
+    if found.at_most:
+        value = value._replace(remark=found.remark, at_most=value.value is not None)
+    yield {"dunn": value}, None
+    if found.interrupted:
+        raise found.interrupted
 
 
-def is_sampled(n: int, sample: int, draws: int) -> bool:
-    """Whether samples of n points make fewer pairs than the points themselves."""
-    return sample > 0 and draws * sample**2 < n**2
+def _no_clusters(counts: np.ndarray, n: int) -> str | None:
+    """Why vectors that are not zero make no clusters, if they do not."""
+    used, m = np.count_nonzero(counts), counts.sum()
+    if 1 < used < m:
+        return None
+    return f"{m:,} of {n:,} vectors are not zero, and have {used:,} labels"
 
 
-def compare_pairs(
-    points: Any, codes: np.ndarray, k: int, rows: Sequence[Any]
-) -> tuple[Silhouettes, list[float]]:
-    """Silhouettes and Dunn's indices of samples of the points, all of one size."""
-    labels = [codes[row] for row in rows]
-    tile = tile_size(len(labels[0]))
-    # One program for all samples: as wide as the widest of them.
-    width = max(tile_shape(np.bincount(mine, minlength=k), tile=tile).width for mine in labels)
-    fixed: dict[str, Any] = {"num_labels": k, "plan": TileShape(tile, width)}
-    values, indices = [], []
-    for row, mine in zip(rows, labels, strict=True):
-        values.append(np.asarray(silhouette_samples(points[row], mine, **fixed)))
-        indices.append(float(dunn_index(points[row], mine, **fixed)))
-    return Silhouettes(np.stack(values), np.stack(labels)), indices
+def _mean(of: Silhouettes, average: str) -> Value:
+    if of.sampled is not None:
+        return Value(of.sampled.value, of.sampled.standard_error, of.remark)
+    return _average(of.values, of.codes, of.counts, average)._replace(remark=of.remark)
 
 
-def by_label(points: np.ndarray, labels: Labels, of: Silhouettes | None) -> list[Row]:
-    """The measures of each label's points by themselves, in label order.
+def _average(values: np.ndarray, codes: np.ndarray, counts: np.ndarray, average: str) -> Value:
+    """The mean over vectors, or over labels of theirs; NaN are left out."""
+    kept = ~np.isnan(values)
+    if average == "micro":
+        return number(values[kept].mean(dtype=np.float64))
+    sums = np.bincount(codes[kept], values[kept], minlength=len(counts))
+    return number((sums[counts > 0] / counts[counts > 0]).mean())
 
-    In float64 on the host: labels have sizes of their own, and each would be a program to compile.
+
+def by_label(rows: Rows, labels: Labels, of: Silhouettes | None) -> list[Row]:
+    """The measures of each label's vectors by themselves, in label order.
+
+    Several small labels at once are gathered in memory; a large one is read on its own.
 
     Args:
-        points: shape (n, d), finite.
-        labels: of the points.
+        rows: the vectors.
+        labels: of the vectors.
         of: silhouettes as from `cluster_measures`, if there are any.
     """
-    order = np.argsort(labels.codes, kind="stable")
-    ends = np.cumsum(np.bincount(labels.codes, minlength=len(labels.names)))
-    parts = np.split(order, ends[:-1])
+    counts = np.bincount(labels.codes, minlength=len(labels.names))
+    found: list[Row] = []
+    for first, last in _runs(counts * rows.shape[1], GATHERED):
+        mine = (labels.codes >= first) & (labels.codes < last)
+        for code, part in enumerate(_apart(KeptRows(rows, mine), labels.codes[mine], last), first):
+            values = alone(part) | {"silhouette": mean_silhouette(of, code)}
+            found.append(Row(labels.names[code], len(part), values))
+    return found
+
+
+def _apart(rows: Rows, codes: np.ndarray, stop: int) -> list[Rows]:
+    """The rows of each label before `stop`, in memory unless they are of one label."""
+    labels = np.unique(codes)
+    if len(labels) == 1:
+        return [rows]
+    loaded = rows.load()[np.argsort(codes, kind="stable")]
     return [
-        Row(name, len(mine), alone(points[mine]) | {"silhouette": mean_silhouette(of, code)})
-        for code, (name, mine) in enumerate(zip(labels.names, parts, strict=True))
+        ArrayRows(part) for part in np.split(loaded, np.cumsum(np.bincount(codes))[labels[:-1]])
     ]
 
 
-def alone(points: np.ndarray) -> dict[str, Value]:
-    """IsoScore, effective rank and mean cosine of the points of one label."""
+def _runs(sizes: np.ndarray, most: int) -> Iterator[tuple[int, int]]:
+    """Ranges of labels whose sizes add up to `most`, or that are but one label."""
+    first, total = 0, 0
+    for label, size in enumerate(sizes.tolist()):
+        if total and total + size > most:
+            yield first, label
+            first, total = label, 0
+        total += size
+    yield first, len(sizes)
+
+
+def alone(rows: Rows) -> dict[str, Value]:
+    """IsoScore, effective rank and mean cosine of the vectors of one label."""
     names = ("isoscore", "effective_rank", "mean_cosine")
-    if len(points) < 2:
+    if len(rows) < 2:
         return dict.fromkeys(names, Value(None, remark="a single vector"))
-    variances = covariance_eigenvalues(points)
+    cloud = Cloud(rows)
+    sums = moments(cloud)
+    variances = eigenvalues(cloud, sums)
     found = (
-        value_of(isoscore_from_eigenvalues, variances, points.shape[1], otherwise=SAME),
-        value_of(effective_rank_from_eigenvalues, variances, otherwise=SAME),
-        value_of(mean_cosine_on_host, points, otherwise="fewer than two are not zero"),
+        number(isoscore_from_eigenvalues(variances, cloud.d), SAME),
+        number(effective_rank_from_eigenvalues(variances), SAME),
+        _mean_cosine(cloud.n, sums),
     )
     return dict(zip(names, found, strict=True))
 
 
 def mean_silhouette(of: Silhouettes | None, code: int) -> Value:
-    """Mean silhouette of the points of one label, over the samples that have any."""
+    """Mean silhouette of the vectors of one label; with a standard error where only some are."""
     if of is None:
         return Value(None, remark="no silhouettes")
-    samples = [values[codes == code] for values, codes in zip(*of, strict=True)]
-    means = [float(mine.mean(dtype=np.float64)) for mine in samples if len(mine)]
-    if len(samples) > 1 and len(means) < 2:
-        return Value(None, remark="in fewer than two of the samples")
-    return mean_of(means)
+    mine, n = of.values[of.codes == code], int(of.counts[code])
+    if of.sampled is None or n == 1:
+        # A vector alone with its label has 0, and is not drawn.
+        return number(mine.mean() if len(mine) else 0.0)
+    if len(mine) < 2:
+        return Value(None, remark="fewer than two of the sample")
+    se = np.sqrt((1 - len(mine) / n) * mine.var(ddof=1) / len(mine))
+    return Value(float(mine.mean()), float(se))

@@ -7,25 +7,31 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
 from annotated_types import Ge
 from tyro.conf import Positional, arg
 
 from jaxiso.cli.console import InputError
-from jaxiso.cli.options import Checked, Or, Quiet, Seed
+from jaxiso.cli.options import Checked, Quiet, Seed
 
 ABOUT = """\
 The geometry of your own vectors: isotropy, and how well labels are clusters.
 
-Vectors are read from .npy, .npz, .parquet, .csv and .tsv files, from .safetensors, and from
-word2vec's and GloVe's formats, text and binary. Several files are shown side by side:
+Vectors are read from .npy, .npz, .safetensors, .parquet, .arrow, .feather, .csv, .tsv and .jsonl
+files, from word2vec's and GloVe's formats, text and binary, and from folders that
+datasets.save_to_disk made. Those in .npy and Arrow's formats may be larger than memory. Several
+files are shown side by side:
 
     python -m jaxiso.score before.npy after.npy --labels labels.txt
 
 Without labels: IsoScore, the isotropy score of Mu & Viswanath, effective rank, mean cosine. With
-labels also silhouette, Calinski–Harabasz, Davies–Bouldin and Dunn. The same as functions:
-jaxiso.isoscore(X), jaxiso.silhouette_score(X, labels), and so on.
+labels also silhouette, simplified silhouette, Calinski–Harabasz, Davies–Bouldin and Dunn. The same
+as functions: jaxiso.isoscore(X), jaxiso.silhouette_score(X, labels), and so on.
+
+The Euclidean silhouette and Dunn compare all pairs. They are exact where that takes under a minute;
+else the silhouette is estimated, without bias, from a sample of vectors whose silhouettes are exact
+against all, and Dunn's index is bounded from above. Ctrl-C prints what is known so far.
 
 Vectors of words get labels by word: from JSON lines {"word": "run", "labels": ["noun", "verb"]}, or
 from a table or text of words and labels. Words without a label are left out of all measures. Where
@@ -41,7 +47,7 @@ class Options(Checked):
     """One or more files of vectors."""
     labels: str | None = None
     """A column or array of the files of vectors; or a file: .txt with a label a line (or a word, a
-    tab and its label), .npy, .npz, .safetensors, .csv, .tsv, .parquet, .jsonl."""
+    tab and its label), .npy, .npz, .safetensors, .csv, .tsv, .jsonl, .parquet, .arrow, .feather."""
     label_column: str | None = None
     """Which column, array or field of the file of labels. By default label, labels, y, class,
     target, or the only one."""
@@ -50,11 +56,16 @@ class Options(Checked):
     the only one with two dimensions."""
     by_label: bool = False
     """Also a table of each label's vectors by themselves."""
-    sample: Annotated[int, Ge(3), Or(0)] = 10_000
-    """Take silhouette and Dunn, which compare all pairs, of random samples of this many vectors,
-    where that makes fewer pairs; 0 for all vectors."""
-    draws: Annotated[int, Ge(2)] = 5
-    """Number of such samples; they give the mean and its standard error."""
+    metric: Literal["euclidean", "cosine", "sqeuclidean"] = "euclidean"
+    """Distance of the silhouettes. Cosine and squared Euclidean (sqeuclidean) take linear time, and
+    are always exact; under cosine, vectors that are zero are left out."""
+    average: Literal["micro", "macro"] = "micro"
+    """Silhouette: the mean over all vectors (micro), or over labels of their mean (macro)."""
+    exact: bool = False
+    """Compare all pairs however long it takes."""
+    sample_size: Annotated[int | None, Ge(2)] = None
+    """Take the Euclidean silhouette from a sample of this many vectors. By default 10,000, where
+    all take over a minute."""
     seed: Seed = 0
     json: bool = False
     """Print JSON instead of tables."""
@@ -77,6 +88,9 @@ class Options(Checked):
             raise InputError(f"--label-column {self.label_column}: only with --labels FILE")
         if self.by_label and self.labels is None:
             raise InputError("--by-label: only with --labels")
+        if self.sample_size is not None and (self.exact or self.metric != "euclidean"):
+            other = "--exact" if self.exact else f"--metric {self.metric}, which is always exact"
+            raise InputError(f"--sample-size {self.sample_size}: not with {other}")
         if self.plot is not None and self.plot.name in ("", ".."):
             raise InputError(
                 f"--plot {self.plot}: must be the name of a file, such as figures/vectors.png"

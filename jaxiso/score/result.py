@@ -14,7 +14,7 @@ from rich.text import Text
 
 from jaxiso.cli.console import duration, printer
 from jaxiso.cli.machine import origin
-from jaxiso.data.vectors import LabelledVectors
+from jaxiso.data.vectors import OpenedVectors
 from jaxiso.score.measures import Row, Scores, Value
 from jaxiso.score.options import Options
 
@@ -24,6 +24,7 @@ MEASURES = {
     "effective_rank": "Effective rank",
     "mean_cosine": "Mean cosine",
     "silhouette": "Silhouette",
+    "simplified_silhouette": "Simplified silhouette",
     "calinski_harabasz": "Calinski–Harabasz",
     "davies_bouldin": "Davies–Bouldin",
     "dunn": "Dunn",
@@ -33,9 +34,13 @@ SHOWN = 40
 """Rows of a table by label."""
 
 
-def describe(found: LabelledVectors) -> str:
+OPTIONS = ("metric", "average", "exact", "sample_size", "seed")
+"""Options that the numbers depend on."""
+
+
+def describe(found: OpenedVectors) -> str:
     """A file's vectors and labels in words."""
-    n, d = found.vectors.shape
+    n, d = found.rows.shape
     labels = "" if found.labels is None else f", {len(found.labels.names):,} labels"
     return f"{found.path}: {n:,} vectors of {d:,} dimensions{labels}"
 
@@ -50,7 +55,7 @@ def print_json(scores: Sequence[Scores], options: Options, seconds: float) -> No
     """
     found = {
         "files": [_file(one) for one in scores],
-        "options": {name: getattr(options, name) for name in ("sample", "draws", "seed")},
+        "options": {name: getattr(options, name) for name in OPTIONS},
         "origin": origin(),
         "seconds": round(seconds, 2),
     }
@@ -67,6 +72,7 @@ def _file(one: Scores) -> dict[str, Any]:
         "labels": None if one.labels is None else len(one.labels),
         "left_out": dict(one.left_out),
         "sampled": one.sampled,
+        "interrupted": one.interrupted is not None,
         "measures": _plain(one.values),
     }
     if one.rows is not None:
@@ -80,17 +86,17 @@ def _plain(values: Mapping[str, Value]) -> dict[str, Any]:
     return {name: value._asdict() for name, value in values.items()}
 
 
-def print_tables(scores: Sequence[Scores], *, draws: int, seconds: float) -> None:
+def print_tables(scores: Sequence[Scores], options: Options, seconds: float) -> None:
     """Prints the tables to standard output.
 
     Args:
         scores: one of each file.
-        draws: number of random samples, where there are any.
+        options: of the command.
         seconds: time taken.
     """
     out = printer()
     remarks: list[str] = []
-    out.print(_table(scores, remarks))
+    out.print(_table(scores, options, remarks))
     for name, one in zip(file_names([one.path for one in scores]), scores, strict=True):
         if one.rows is not None:
             out.print(_table_by_label(name, one.rows))
@@ -98,7 +104,7 @@ def print_tables(scores: Sequence[Scores], *, draws: int, seconds: float) -> Non
                 rest = f"{SHOWN} of {len(one.rows):,}"
                 out.print(f"The largest labels, {rest}; --json has all of them")
     numbered = [f"[{i}] {remark}" for i, remark in enumerate(remarks, start=1)]
-    for line in [*numbered, *_remarks(scores, draws)]:
+    for line in [*numbered, *_remarks(scores)]:
         out.print(line)
     out.print(f"Time: {duration(seconds)}")
 
@@ -115,7 +121,7 @@ def file_names(paths: Sequence[Path]) -> list[str]:
     return [printable(Path(path.name) if unlike else path) for path in paths]
 
 
-def _table(scores: Sequence[Scores], remarks: list[str]) -> Table:
+def _table(scores: Sequence[Scores], options: Options, remarks: list[str]) -> Table:
     """All files side by side; what there is to say of a number is added to `remarks`."""
     table = Table()
     table.add_column("")
@@ -127,9 +133,13 @@ def _table(scores: Sequence[Scores], remarks: list[str]) -> Table:
         counts = ["–" if one.labels is None else f"{len(one.labels):,}" for one in scores]
         table.add_row("Labels", *counts)
     table.add_section()
+    kinds = [options.metric] * (options.metric != "euclidean")
     for key, label in MEASURES.items():
         found = [one.values.get(key) for one in scores]
         if any(found):
+            if key.endswith("silhouette"):
+                more = ", ".join([*kinds, *["macro"] * (options.average == "macro")])
+                label = f"{label} ({more})" if more else label
             table.add_row(label, *(_cell(value, remarks) for value in found))
     return table
 
@@ -148,7 +158,7 @@ def shown(value: Value) -> str:
     """A number to five digits, with its standard error; a dash where there is none."""
     if value.value is None:
         return "–"
-    text = f"{value.value:#.5g}"
+    text = f"{'≤ ' if value.at_most else ''}{value.value:#.5g}"
     return text if value.se is None else f"{text} ± {value.se:.1g}"
 
 
@@ -165,17 +175,12 @@ def _table_by_label(name: str, rows: Sequence[Row]) -> Table:
     return table
 
 
-def _remarks(scores: Sequence[Scores], draws: int) -> list[str]:
+def _remarks(scores: Sequence[Scores]) -> list[str]:
     lines = ["Mu & Viswanath depends on the vectors' length and origin: taken as they are."]
-    sampled = sorted({(one.sampled, one.n) for one in scores if one.sampled is not None})
-    if sampled:
-        of = ", ".join(f"{size:,} of {n:,}" for size, n in sampled)
-        lines.append(
-            f"Silhouette and Dunn: mean ± standard error of {draws} random samples ({of} vectors). "
-            "Dunn's index of a sample is never below that of all; --sample 0 takes all."
-        )
     for one in scores:
+        name = printable(Path(one.path.name))
+        if one.interrupted is not None:
+            lines.append(f"{name}: interrupted; what is printed is what was known")
         for reason, count in one.left_out.items():
-            name = printable(Path(one.path.name))
             lines.append(f"{name}: {count:,} vectors left out: {reason}")
     return lines

@@ -17,10 +17,11 @@ import pytest
 from sklearn import metrics as sklearn
 
 import jaxiso
-from jaxiso.cli.console import InputError
+from jaxiso.cli.console import InputError, Stopped
 from jaxiso.data.vectors import read_vectors
 from jaxiso.score.__main__ import main
 from jaxiso.score.measures import Row, Scores, Value
+from jaxiso.score.options import Options
 from jaxiso.score.result import file_names, print_tables
 
 N, D = 40, 6
@@ -47,12 +48,17 @@ def complaint(*arguments: object) -> str:
 
 def test_values_are_those_of_the_functions(npz, capsys):
     """scikit-learn's where it has them."""
+    is_cat = np.array(Y) == "cat"
+    away = [np.linalg.norm(X - X[mine].mean(axis=0), axis=1) for mine in (is_cat, ~is_cat)]
+    own, other = np.where(is_cat, *away), np.where(is_cat, *away[::-1])
+    simplified = (other - own) / np.maximum(own, other)
     expected = {
         "isoscore": jaxiso.isoscore(X),
         "mu_viswanath": jaxiso.isotropy_score(X),
         "effective_rank": jaxiso.effective_rank(X),
         "mean_cosine": jaxiso.mean_cosine(X),
         "silhouette": sklearn.silhouette_score(X, Y),
+        "simplified_silhouette": simplified.mean(),
         "calinski_harabasz": sklearn.calinski_harabasz_score(X, Y),
         "davies_bouldin": sklearn.davies_bouldin_score(X, Y),
         "dunn": jaxiso.dunn_index(X, Y),
@@ -90,10 +96,9 @@ def test_tables(tmp_path, capsys):
 
 
 def test_json(npz, capsys):
-    report = run(
-        capsys, npz, "--labels", "y", "--by-label", "--sample", 12, "--draws", 3, "--seed", 4
-    )
-    assert report["options"] == {"sample": 12, "draws": 3, "seed": 4}
+    report = run(capsys, npz, "--labels", "y", "--by-label", "--sample-size", 12, "--seed", 4)
+    options = {"metric": "euclidean", "average": "micro", "exact": False, "sample_size": 12}
+    assert report["options"] == options | {"seed": 4}
     assert {"jax", "device"} <= report["origin"].keys() and report["seconds"] > 0
     (file,) = report["files"]
     assert file["file"] == str(npz) and file["sampled"] == 12
@@ -104,10 +109,36 @@ def test_json(npz, capsys):
 
 
 def test_samples_are_named_as_such(npz, capsys):
-    main([str(npz), "--labels", "y", "--sample", "12", "--draws", "3"])
+    main([str(npz), "--labels", "y", "--sample-size", "12"])
     printed = capsys.readouterr().out
-    assert printed.split("Mu & Viswanath depends")[0].count(" ± ") == 2  # silhouette and Dunn
-    assert "mean ± standard error of 3 random samples (12 of 40 vectors)" in printed
+    assert printed.split("Mu & Viswanath depends")[0].count(" ± ") == 1
+    assert (
+        "[1] exact against all, of 12 of 40 vectors, drawn by label; all (--exact) tak" in printed
+    )
+
+
+def test_other_metrics_are_named_as_such(npz, capsys):
+    main([str(npz), "--labels", "y", "--metric", "cosine", "--average", "macro"])
+    printed = capsys.readouterr().out
+    samples = np.asarray(sklearn.silhouette_samples(X, Y, metric="cosine"))
+    is_cat = np.array(Y) == "cat"
+    value = (samples[is_cat].mean() + samples[~is_cat].mean()) / 2
+    assert f"│ Silhouette (cosine, macro)            │ {value:#.5g} │" in printed
+    assert "│ Simplified silhouette (cosine, macro) │ " in printed
+
+
+def test_interruptions_print_what_is_known(npz, capsys, monkeypatch):
+    def interrupt(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("jaxiso.score.measures.dunn", interrupt)
+    with pytest.raises(Stopped) as caught:
+        main([str(npz), str(npz), "--labels", "y", "--plot", str(npz.parent / "plot")])
+    assert caught.value.code == 130
+    printed = capsys.readouterr().out
+    assert "v.npz: interrupted; what is printed is what was known" in printed
+    assert "[1] interrupted" in printed and printed.count("– [1]") == 1  # Dunn's, of one file
+    assert not (npz.parent / "plot.png").exists()
 
 
 def test_remarks(tmp_path, capsys):
@@ -117,13 +148,13 @@ def test_remarks(tmp_path, capsys):
     main([str(tmp_path / "v.npz"), "--labels", "y"])
     printed = capsys.readouterr().out
     assert "[1] of the 39 vectors that are not zero" in printed
-    assert "[2] there is only one label" in printed and printed.count("– [2]") == 4
+    assert "[2] there is only one label" in printed and printed.count("– [2]") == 5
 
 
 def test_what_is_not_defined_is_null_and_says_why(tmp_path, capsys):
     np.save(tmp_path / "v.npy", np.ones((N, D), np.float32))
     (file,) = run(capsys, tmp_path / "v.npy")["files"]
-    same = {"value": None, "se": None, "remark": "all vectors are the same"}
+    same = {"value": None, "se": None, "remark": "all vectors are the same", "at_most": False}
     assert file["measures"]["isoscore"] == file["measures"]["effective_rank"] == same
 
 
@@ -133,9 +164,10 @@ def test_many_labels(capsys):
         Row(f"label {i}", i % 50 + 1, dict.fromkeys(names, Value(0.5, 0.01))) for i in range(99)
     ]
     labels = tuple(row.name for row in rows)
-    one = Scores(Path("v.npy"), 2550, D, labels, {}, {"dunn": Value(1)}, None, rows)
-    print_tables([one, one._replace(rows=None)], draws=5, seconds=1)
+    one = Scores(Path("v.npy"), 2550, D, labels, {}, {"dunn": Value(1, at_most=True)}, None, rows)
+    print_tables([one, one._replace(rows=None)], Options((Path("v.npy"),)), seconds=1)
     printed = capsys.readouterr().out
+    assert "≤ 1.0000 │ ≤ 1.0000" in printed
     assert "The largest labels, 40 of 99; --json has all of them" in printed
     assert "│ label 98 │      49 │ 0.50000 ± 0.01" in printed
     assert "label 30 " in printed and "label 28 " not in printed  # of 31 and 29 vectors
@@ -164,10 +196,11 @@ def test_words_without_labels_are_left_out(tmp_path, capsys):
     ("arguments", "said"),
     [
         ((), "no file given: python -m jaxiso.score FILE"),
-        (("x.npy", "--draws", 1), "--draws 1: must be at least 2"),
         (("x.npy", "--seed", -1), "--seed -1: must be at least 0"),
         (("x.npy", "--seed", 2**70), f"--seed {2**70}: must be at least 0 and below"),
-        (("x.npy", "--sample", 2), "--sample 2: must be at least 3"),
+        (("x.npy", "--sample-size", 1), "--sample-size 1: must be at least 2"),
+        (("x.npy", "--sample-size", 9, "--exact"), "--sample-size 9: not with --exact"),
+        (("x.npy", "--sample-size", 9, "--metric", "cosine"), "--sample-size 9: not with --metric"),
         (("x.npy", "--by-label"), "--by-label: only with --labels"),
         (("x.npy", "--label-column", "y"), "--label-column y: only with --labels FILE"),
         (("x.npy", "--plot", ""), "--plot .: must be the name of a file, such as figures/"),
@@ -177,6 +210,17 @@ def test_words_without_labels_are_left_out(tmp_path, capsys):
 )
 def test_bad_options(arguments, said):
     assert complaint(*arguments).startswith(said)
+
+
+def test_more_samples_than_vectors(npz):
+    said = f"--sample-size 41: {npz} has 40 vectors; at most as many"
+    assert complaint(npz, "--labels", "y", "--sample-size", 41) == said
+
+
+def test_unknown_metrics(npz, capsys):
+    with pytest.raises(SystemExit) as caught:
+        main([str(npz), "--metric", "manhattan"])
+    assert caught.value.code == 2 and "euclidean" in capsys.readouterr().err
 
 
 def test_a_folder_that_cannot_be_written_to_costs_the_figure_only(npz, tmp_path, capsys):
@@ -229,7 +273,7 @@ def test_help_needs_no_heavy_import():
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
     assert done.returncode == 0 and done.stderr.strip() == "set()"
-    assert "--by-label" in done.stdout and "10000" in done.stdout
+    assert "--by-label" in done.stdout and "10,000" in done.stdout
 
 
 def test_supersense(data_dir):

@@ -7,17 +7,19 @@ from pathlib import Path
 import numpy as np
 
 from jaxiso.cli.figures import save_figure
+from jaxiso.data.rows import ArrayRows
 from jaxiso.score.figures import LABELS, PAIRS, Drawn, figure_scores, to_draw
-from jaxiso.score.measures import Scores, Silhouettes
+from jaxiso.score.measures import Scores
+from jaxiso.score.pairs import Silhouettes
 
 RANDOM = np.random.default_rng(0)
 
 
 def drawn(name: str, labels: int) -> Drawn:
     names = tuple(f"label {i}" for i in range(labels)) or None
-    values = RANDOM.uniform(-1, 1, (1, 4 * labels))
-    of = Silhouettes(values, np.repeat(np.arange(labels), 4)[None]) if labels else None
-    scores = Scores(Path(name), 4 * labels, 3, names, {}, {}, of, None)
+    codes, counts = np.repeat(np.arange(labels), 4), np.full(labels, 4)
+    of = Silhouettes(RANDOM.uniform(-1, 1, 4 * labels), codes, counts) if labels else None
+    scores = Scores(Path(name), 4 * labels, 3, names, {}, {}, of)
     return Drawn(scores, np.array([2.0, 1, 1e-15]), RANDOM.uniform(0, 1, 50))
 
 
@@ -45,8 +47,8 @@ def test_without_labels():
 def test_largest_labels_only():
     file = drawn("a.npy", LABELS + 5)
     assert file.scores.silhouettes is not None
-    codes = np.sort(np.append(file.scores.silhouettes.codes, LABELS + 4))[None]
-    of = Silhouettes(np.zeros(codes.shape), codes)
+    codes = np.sort(np.append(file.scores.silhouettes.codes, LABELS + 4))
+    of = Silhouettes(np.zeros(codes.shape), codes, np.bincount(codes))
     ax = figure_scores([file._replace(scores=file.scores._replace(silhouettes=of))]).axes[2]
     ticks = [text.get_text() for text in ax.get_yticklabels()]
     assert len(ticks) == LABELS and ticks[-1] == f"label {LABELS + 4}"
@@ -55,9 +57,10 @@ def test_largest_labels_only():
 
 def test_what_is_drawn():
     x = RANDOM.normal(size=(250, 4)).astype(np.float32)
-    found = to_draw(drawn("a.npy", 0).scores, x, seed=3)
-    assert len(found.variances) == 4 and len(found.cosines) == PAIRS
-    np.testing.assert_allclose(found.variances.sum(), x.var(axis=0).sum(), rtol=1e-5)
+    scores = drawn("a.npy", 0).scores._replace(eigenvalues=np.array([2.0, 1]))
+    found = to_draw(scores, ArrayRows(x), seed=3)
+    assert len(found.cosines) == PAIRS and found.variances.tolist() == [2, 1]
+    assert len(to_draw(scores, ArrayRows(x[:9]), seed=3).cosines) == 36
 
 
 def test_names_that_are_no_text(tmp_path):

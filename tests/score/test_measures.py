@@ -1,37 +1,42 @@
-"""The measures of one cloud against the public functions, and samples against all points."""
+"""The measures of one cloud against the public functions."""
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import numpy as np
 import pytest
-from sklearn.metrics import silhouette_score
+from sklearn import metrics as sklearn
 
 import jaxiso
+from jaxiso.data import rows
 from jaxiso.data.labels import Labels
-from jaxiso.score.measures import (
-    Silhouettes,
-    Value,
-    by_label,
-    cluster_measures,
-    free_measures,
-    is_sampled,
-)
+from jaxiso.data.rows import ArrayRows, FileRows, KeptRows
+from jaxiso.data.vectors import OpenedVectors, open_vectors
+from jaxiso.score import clusters, measures
+from jaxiso.score.measures import CLUSTERS, Scores, Value, by_label, measure
+from jaxiso.score.options import Options
+from jaxiso.score.pairs import Silhouettes
 
 N, D, K = 40, 6, 2
 RANDOM = np.random.default_rng(0)
 X = RANDOM.normal(size=(N, D)) * np.linspace(0.5, 2, D) + 0.3
 CODES = (np.arange(N) % K).astype(np.int32)
-WHOLE = {"sample": 0, "draws": 5, "seed": 0}
 
 
 def labels(codes: np.ndarray, names: tuple[str, ...] = ("a", "b")) -> Labels:
     return Labels(codes, names, tuple((name,) for name in names), names, multilabel=False)
 
 
+def measured(x: np.ndarray, of: Labels | None = None, **options) -> Scores:
+    found = OpenedVectors(Path("v.npy"), ArrayRows(x), of, {})
+    return measure(found, Options((Path("v.npy"),), quiet=True, **options))
+
+
 @pytest.mark.parametrize("kind", [np.float32, np.float64, np.float16])
 def test_as_the_functions(kind):
     x = X.astype(kind)
-    found = free_measures(x) | cluster_measures(x, CODES, K, **WHOLE)[0]
+    found = measured(x, labels(CODES)).values
     functions = {
         "isoscore": jaxiso.isoscore(x),
         "mu_viswanath": jaxiso.isotropy_score(x),
@@ -42,29 +47,75 @@ def test_as_the_functions(kind):
         "davies_bouldin": jaxiso.davies_bouldin_score(x, CODES),
         "dunn": jaxiso.dunn_index(x, CODES),
     }
-    assert found.keys() == functions.keys()
+    assert set(found) == {*functions, "simplified_silhouette"}
     for name, value in functions.items():
-        assert found[name] == (pytest.approx(float(value), rel=1e-5), None, None), name
+        assert found[name] == (pytest.approx(float(value), rel=1e-5), None, None, False), name
+
+
+@pytest.mark.parametrize("metric", ["euclidean", "cosine", "sqeuclidean"])
+@pytest.mark.parametrize("average", ["micro", "macro"])
+def test_silhouettes(metric, average):
+    codes = np.minimum(CODES + np.arange(N) // 30, 2).astype(np.int32)
+    found = measured(X, labels(codes, ("a", "b", "c")), metric=metric, average=average)
+    samples = np.asarray(sklearn.silhouette_samples(X, codes, metric=metric))
+    expected = samples.mean()
+    if average == "macro":
+        expected = np.mean([samples[codes == k].mean() for k in range(3)])
+    assert found.values["silhouette"].value == pytest.approx(expected, abs=2e-6)
+    assert found.silhouettes is not None and found.sampled is None
+    np.testing.assert_allclose(found.silhouettes.values, samples, atol=2e-5)
+
+
+def test_larger_than_memory(tmp_path, monkeypatch):
+    """A file read in blocks of a few rows gives what the vectors in memory give."""
+    y = CODES.astype(str).tolist()
+    y[3] = ""
+    np.save(tmp_path / "x.npy", X.astype(np.float16))
+    (tmp_path / "y.txt").write_text("".join(f"{one}\n" for one in y))
+    for metric in ("cosine", "euclidean"):
+        options = Options((tmp_path / "x.npy",), metric=metric, labels="", by_label=True)
+        several, of = [], None
+        for block in (rows.BLOCK, 4 * D):
+            for module in (rows, clusters):
+                monkeypatch.setattr(module, "BLOCK", block)
+            monkeypatch.setattr(measures, "GATHERED", block)
+            opened = open_vectors(tmp_path / "x.npy", str(tmp_path / "y.txt"), quiet=True)
+            assert isinstance(opened.rows, KeptRows) and isinstance(opened.rows.rows, FileRows)
+            found, of = measure(opened, options), opened.labels
+            assert found.rows is not None
+            values = [*found.values.values(), *(v for r in found.rows for v in r.values.values())]
+            several.append([value.value for value in values])
+        assert several[0] == pytest.approx(several[1], rel=1e-12)
+        whole = measured(np.delete(X.astype(np.float16), 3, axis=0), of, metric=metric).values
+        first = [value.value for value in whole.values()]
+        assert several[0][: len(first)] == pytest.approx(first, rel=1e-12)
 
 
 def test_far_from_the_origin():
-    found = free_measures(X + 1e6)
+    found = measured(X + 1e6).values
     assert found["isoscore"].value == pytest.approx(float(jaxiso.isoscore(X)), rel=1e-4)
 
 
 def test_zeros_have_no_direction():
     x = X.copy()
     x[[3, 7]] = 0
-    found = free_measures(x)["mean_cosine"]
-    rest = np.delete(x, [3, 7], axis=0)
-    assert found.value == pytest.approx(float(jaxiso.mean_cosine(rest)), rel=1e-5)
-    assert found.remark == "of the 38 vectors that are not zero: a zero has no direction"
+    found = measured(x, labels(CODES), metric="cosine").values
+    rest, codes = np.delete(x, [3, 7], axis=0), np.delete(CODES, [3, 7])
+    remark = "of the 38 vectors that are not zero: a zero has no direction"
+    value = float(jaxiso.mean_cosine(rest))
+    assert found["mean_cosine"] == (pytest.approx(value, rel=1e-5), None, remark, False)
+    value = sklearn.silhouette_score(rest, codes, metric="cosine")
+    assert found["silhouette"] == (pytest.approx(value), None, remark, False)
+    assert found["simplified_silhouette"].remark == remark
     x[1:] = 0
-    assert free_measures(x)["mean_cosine"] == Value(None, remark="1 of 40 vectors is not zero")
+    found = measured(x, labels(CODES), metric="cosine").values
+    assert found["mean_cosine"] == Value(None, remark="1 of 40 vectors is not zero")
+    none = Value(None, remark="1 of 40 vectors are not zero, and have 1 labels")
+    assert found["silhouette"] == found["simplified_silhouette"] == none
 
 
 def test_all_vectors_the_same():
-    found = free_measures(np.ones((N, D)))
+    found = measured(np.ones((N, D))).values
     same = Value(None, remark="all vectors are the same")
     assert found["isoscore"] == found["effective_rank"] == same
     assert found["mean_cosine"].value == pytest.approx(1)
@@ -78,66 +129,31 @@ def test_all_vectors_the_same():
     ],
 )
 def test_labels_that_are_no_clusters(codes, k, why):
-    found, silhouettes = cluster_measures(X, codes, k, **WHOLE)
-    assert set(found.values()) == {Value(None, remark=why)} and silhouettes is None
-    rows = by_label(X, labels(codes, tuple(map(str, range(k)))), None)
-    assert all(row.values["silhouette"].value is None for row in rows)
-    assert (rows[0].values["isoscore"].value is None) == (k == N)
+    of = labels(codes, tuple(map(str, range(k))))
+    found = measured(X, of, by_label=True, labels="y")
+    assert {found.values[name] for name in CLUSTERS} == {Value(None, remark=why)}
+    assert found.silhouettes is None and found.rows is not None
+    assert all(row.values["silhouette"].value is None for row in found.rows)
+    assert (found.rows[0].values["isoscore"].value is None) == (k == N)
 
 
 def test_dunn_of_single_places():
     x = np.where(CODES[:, None] == 0, -1.0, 1.0) * np.ones((N, D))
-    found, _ = cluster_measures(x, CODES, K, **WHOLE)
+    found = measured(x, labels(CODES)).values
     assert found["dunn"] == Value(None, remark="infinite: every label is a single place")
-    assert found["silhouette"].value == pytest.approx(1)
-
-
-# --- samples ----------------------------------------------------------------------------------
-
-
-def test_samples():
-    found, silhouettes = cluster_measures(X, CODES, K, sample=12, draws=3, seed=4)
-    rows = [np.random.default_rng([4, i]).choice(N, 12, replace=False) for i in range(3)]
-    scores = [silhouette_score(X[row], CODES[row]) for row in rows]
-    value, se, remark = found["silhouette"]
-    assert value == pytest.approx(np.mean(scores), abs=1e-5) and remark is None
-    assert se == pytest.approx(np.std(scores, ddof=1) / np.sqrt(3), abs=1e-5)
-    exact = float(jaxiso.dunn_index(X, CODES))
-    assert found["dunn"].value is not None and found["dunn"].value >= exact
-    everything = float(jaxiso.davies_bouldin_score(X, CODES))  # costs n, so of all points
-    assert found["davies_bouldin"] == (pytest.approx(everything, rel=1e-5), None, None)
-    assert silhouettes is not None and silhouettes.values.shape == (3, 12)
-    mine = by_label(X, labels(CODES), silhouettes)[1].values["silhouette"]
-    means = [v[c == 1].mean() for v, c in zip(*silhouettes, strict=True)]
-    assert mine.value == pytest.approx(np.mean(means))
-    assert mine.se == pytest.approx(np.std(means, ddof=1) / np.sqrt(3))
-    again, _ = cluster_measures(X, CODES, K, sample=12, draws=3, seed=4)
-    other, _ = cluster_measures(X, CODES, K, sample=12, draws=3, seed=5)
-    assert again == found and other["silhouette"] != found["silhouette"]
-
-
-def test_samples_of_rare_labels():
-    codes = np.array([1, *[0] * (N - 1)], dtype=np.int32)
-    found, silhouettes = cluster_measures(X, codes, K, sample=3, draws=2, seed=0)
-    assert found["silhouette"].value is None and silhouettes is None
-    assert found["dunn"].remark == "a sample has one label only, or all different; raise --sample"
-    assert found["davies_bouldin"].value is not None
-
-
-def test_samples_only_where_they_are_less_work():
-    assert not is_sampled(10**9, 0, 5)
-    assert not is_sampled(22_360, 10_000, 5) and is_sampled(22_361, 10_000, 5)
+    assert found["silhouette"].value == found["simplified_silhouette"].value == 1
 
 
 # --- by label ---------------------------------------------------------------------------------
 
 
-def test_by_label():
-    _, silhouettes = cluster_measures(X, CODES, K, **WHOLE)
-    samples = np.asarray(jaxiso.silhouette_samples(X, CODES))
-    rows = by_label(X, labels(CODES), silhouettes)
-    assert [(row.name, row.n) for row in rows] == [("a", 20), ("b", 20)]
-    for code, row in enumerate(rows):
+@pytest.mark.parametrize("gathered", [measures.GATHERED, 7 * D])
+def test_by_label(gathered, monkeypatch):
+    monkeypatch.setattr(measures, "GATHERED", gathered)
+    found = measured(X, labels(CODES), by_label=True, labels="y").rows
+    samples = np.asarray(sklearn.silhouette_samples(X, CODES))
+    assert found is not None and [(row.name, row.n) for row in found] == [("a", 20), ("b", 20)]
+    for code, row in enumerate(found):
         mine = X[code == CODES]
         covariance = np.cov(mine, rowvar=False)
         ratio = np.trace(covariance) ** 2 / (covariance**2).sum()
@@ -151,17 +167,18 @@ def test_by_label():
             "mean_cosine": cosines.mean(),
             "silhouette": samples[code == CODES].mean(),
         }
-        assert {name: value.value for name, value in row.values.items()} == pytest.approx(expected)
+        values = {name: value.value for name, value in row.values.items()}
+        assert values == pytest.approx(expected, rel=1e-5)
 
 
 def test_by_label_where_there_is_little():
     x = X.copy()
     x[:4] = 0
     codes = np.array([0, 0, 0, 0, 1, *[2] * (N - 5)])
-    same, single, _ = by_label(x, labels(codes, ("same", "single", "rest")), None)
+    same, single, _ = by_label(ArrayRows(x), labels(codes, ("same", "single", "rest")), None)
     nothing = Value(None, remark="all vectors are the same")
     assert same.values["isoscore"] == same.values["effective_rank"] == nothing
-    assert same.values["mean_cosine"] == Value(None, remark="fewer than two are not zero")
+    assert same.values["mean_cosine"] == Value(None, remark="0 of 4 vectors is not zero")
     alone = Value(None, remark="a single vector")
     assert single.n == 1 and single.values["isoscore"] == single.values["mean_cosine"] == alone
 
@@ -175,9 +192,9 @@ def test_by_label_compiles_nothing(monkeypatch):
     monkeypatch.setattr("jax._src.compiler.compile_or_get_cached", compiled)
     codes = np.repeat(np.arange(8), np.arange(1, 9)).astype(np.int32)
     x = RANDOM.normal(size=(len(codes), D)).astype(np.float32)
-    of = Silhouettes(np.zeros((1, len(codes)), np.float32), codes[None])
-    rows = by_label(x, labels(codes, tuple("abcdefgh")), of)
-    assert [row.n for row in rows] == list(range(1, 9))
+    of = Silhouettes(np.zeros(len(codes)), codes, np.bincount(codes))
+    found = by_label(ArrayRows(x), labels(codes, tuple("abcdefgh")), of)
+    assert [row.n for row in found] == list(range(1, 9))
 
 
 # --- numbers that say what they are -----------------------------------------------------------
@@ -185,9 +202,9 @@ def test_by_label_compiles_nothing(monkeypatch):
 
 @pytest.mark.parametrize("scale", [1e300, 1e-300])
 def test_outside_of_single_precision(scale):
-    """What does not depend on the size is as ever; what does is at its limit."""
-    found = free_measures(X * scale) | cluster_measures(X * scale, CODES, K, **WHOLE)[0]
-    usual = free_measures(X) | cluster_measures(X, CODES, K, **WHOLE)[0]
-    for name in ("isoscore", "effective_rank", "silhouette", "calinski_harabasz", "dunn"):
-        assert found[name].value == pytest.approx(usual[name].value, rel=1e-4), name
-    assert found["mu_viswanath"].value == (0 if scale > 1 else 1)
+    """What depends on the size is of vectors so long, or short, that all else is lost in it."""
+    found, usual = (measured(x, labels(CODES)).values for x in (X * scale, X))
+    for name, value in usual.items():
+        if name != "mu_viswanath":
+            assert found[name].value == pytest.approx(value.value, rel=1e-4), name
+    assert found["mu_viswanath"].value == pytest.approx(0 if scale > 1 else 1)

@@ -1,0 +1,258 @@
+"""What compares all pairs of vectors, the Euclidean silhouette and Dunn's index: exact, or not.
+
+Both are exact where that takes under a minute on this machine, which a few batches tell. Else the
+silhouettes of a sample of vectors are taken, each exact, against all vectors; and Dunn's index of a
+sample, which is never below that of all.
+"""
+
+from __future__ import annotations
+
+import atexit
+import os
+import sys
+import threading
+import time
+from collections.abc import Callable
+from contextlib import suppress
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from jaxiso.cli.console import Progress, Stopped, duration
+from jaxiso.metrics.clusters import dunn_index
+from jaxiso.metrics.sampling import Design, Sampled
+from jaxiso.metrics.silhouette_rows import silhouettes_of_rows
+from jaxiso.score.streaming import Cloud
+
+INTERRUPTED = (KeyboardInterrupt, Stopped)
+"""Ctrl-C, and a machine's scheduler."""
+
+QUICK = 2**36
+"""Multiplications for all pairs that take about a second; more are timed first."""
+MINUTE = 60.0
+"""Seconds that exact values may take unasked."""
+SAMPLE = 10_000
+"""Vectors in a sample of silhouettes, where none is asked for."""
+BATCH = 2**33
+"""Multiplications of a batch of silhouettes: about a tenth of a second to a second."""
+SMALL, LARGE = 4096, 16_384
+"""Vectors in the samples that Dunn's index is timed with, and bounded by."""
+
+
+class Silhouettes(NamedTuple):
+    """Silhouettes of single vectors.
+
+    Attributes:
+        values: (m,) float64.
+        codes: (m,) their labels.
+        counts: (k,) vectors of each label in all.
+        sampled: what a sample says of the mean; None where it is of all vectors.
+        remark: what to know of it; None where it is exact.
+        interrupted: what ended it early, if something did.
+    """
+
+    values: np.ndarray
+    codes: np.ndarray
+    counts: np.ndarray
+    sampled: Sampled | None = None
+    remark: str | None = None
+    interrupted: BaseException | None = None
+
+
+class Dunn(NamedTuple):
+    """Dunn's index, or (`at_most`) a number that it does not exceed."""
+
+    value: float
+    at_most: bool = False
+    remark: str | None = None
+    interrupted: BaseException | None = None
+
+
+class Limits(NamedTuple):
+    """How much may be computed.
+
+    Attributes:
+        exact: all pairs, however long it takes.
+        sample_size: vectors of a sample; None for `SAMPLE` where all pairs take over a minute.
+        average: "micro" or "macro": what the sample estimates.
+        seed: that it is drawn from.
+        quiet: no progress bar.
+    """
+
+    exact: bool
+    sample_size: int | None
+    average: str
+    seed: int
+    quiet: bool
+
+
+def euclidean_silhouettes(points: Any, codes: np.ndarray, k: int, limits: Limits) -> Silhouettes:
+    """Silhouettes of all vectors, or of a sample.
+
+    Args:
+        points: (n, d) in single precision.
+        codes: (n,) labels from 0 to k - 1, at least two of which, and not all, differ.
+        k: number of labels.
+        limits: how much may be computed.
+
+    Raises KeyboardInterrupt or Stopped where it is stopped before there is anything to say.
+    """
+    (n, d), counts = points.shape, np.bincount(codes, minlength=k)
+    of_rows = silhouettes_of_rows(points, codes, "euclidean", num_labels=k).of
+
+    def exact() -> Silhouettes:
+        return Silhouettes(of_rows(None), codes, counts)
+
+    if limits.sample_size is None and n * n * d <= QUICK:
+        return exact()
+    m = limits.sample_size or min(SAMPLE, n)
+    first = min(m, 100)
+    design = Design.of(codes, k, first, average=limits.average, random_state=limits.seed)
+    batch = min(max(64, BATCH // (n * d)), 4096, -(-m // 4))
+    sample = _Sampling(design, of_rows, batch, limits.quiet)
+    known = sample.until(min(2 * batch, m))
+    expected = n / 2 * sample.pace
+    if limits.sample_size is None and (limits.exact or expected <= MINUTE or m > n / 2):
+        if expected <= MINUTE:
+            return exact()
+        known = sample.until(SAMPLE // 5)
+        if sample.stopped is None:
+            try:
+                return in_background(exact, expected, _so_far(known), quiet=limits.quiet)
+            except INTERRUPTED as stopped:
+                sample.stopped = stopped
+    else:
+        known = sample.until(m)
+    text = f"exact against all, of {len(known.rows):,} of {n:,} vectors, drawn by label"
+    if sample.stopped is not None:
+        text = f"interrupted: {text}"
+    text += f"; all (--exact) take about {duration(expected)}"
+    return Silhouettes(known.silhouettes, codes[known.rows], counts, known, text, sample.stopped)
+
+
+def _so_far(known: Sampled) -> str:
+    return f"{known.value:.4f} ± {known.standard_error:.1g}"
+
+
+class _Sampling:
+    """The silhouettes of a design's rows, batch by batch, and how long one takes.
+
+    Attributes:
+        pace: seconds a row, of the last batch.
+        stopped: what interrupted it, if something did.
+    """
+
+    def __init__(self, design: Design, of_rows: Any, batch: int, quiet: bool) -> None:
+        self._design, self._of_rows, self._batch, self._quiet = design, of_rows, batch, quiet
+        self._found, self.pace = np.zeros(0), 0.0
+        self.stopped: BaseException | None = None
+
+    def until(self, m: int) -> Sampled:
+        """Measures rows until there are m, or as many as there are; what is known then."""
+        m = min(m, len(self._design.rows))
+        more, known = m - len(self._found), None
+        with Progress("silhouettes", max(more, 0), unit="vectors", quiet=self._quiet) as progress:
+            try:
+                while len(self._found) < m and self.stopped is None:
+                    known = self._one_batch(m)
+                    progress.advance(min(self._batch, more), info=_so_far(known))
+            except INTERRUPTED as stopped:
+                if not len(self._found):
+                    raise
+                self.stopped = stopped
+        return known or self._design.estimate(self._found)
+
+    def _one_batch(self, m: int) -> Sampled:
+        done, start = len(self._found), time.perf_counter()
+        rows = self._design.rows[done : min(done + self._batch, m)]
+        found = np.asarray(self._of_rows(rows), np.float64)
+        self.pace = (time.perf_counter() - start) / len(rows)  # the first batch compiles too
+        self._found = np.concatenate([self._found, found])
+        return self._design.estimate(self._found)
+
+
+def dunn(cloud: Cloud, points: Any | None, codes: np.ndarray, k: int, limits: Limits) -> Dunn:
+    """Dunn's index, or a bound.
+
+    Args:
+        cloud: the vectors.
+        points: the same in one array, if there is one already.
+        codes: their labels.
+        k: number of labels.
+        limits: how much may be computed.
+    """
+    n, d = cloud.n, cloud.d
+
+    def exact() -> Dunn:
+        loaded = cloud.load() if points is None else points
+        return Dunn(float(dunn_index(loaded, codes, num_labels=k)))
+
+    def of_some(m: int) -> tuple[float, float]:
+        """Of a sample, NaN if its labels are no clusters; and the seconds that it takes."""
+        rows = np.sort(random.permutation(n)[:m])
+        some = cloud.take(rows)
+        start = time.perf_counter()
+        return float(dunn_index(some, codes[rows], num_labels=k)), time.perf_counter() - start
+
+    if n * n * d <= QUICK:
+        return exact()
+    random = np.random.default_rng([limits.seed, 1])
+    of_some(SMALL)  # compiles
+    expected = of_some(SMALL)[1] * (n / SMALL) ** 2
+    if expected <= MINUTE:
+        return exact()
+    bound, _ = of_some(LARGE)
+    text = f"that of {LARGE:,} of {n:,} vectors; all (--exact) take about {duration(expected)}"
+    stopped = None
+    if limits.exact:
+        try:
+            return in_background(exact, expected, "Dunn's index", quiet=limits.quiet)
+        except INTERRUPTED as error:
+            text, stopped = f"interrupted: {text}", error
+    return Dunn(bound, True, f"Dunn is at most this, {text}", stopped)
+
+
+def in_background(call: Callable[[], Any], seconds: float, info: str, *, quiet: bool) -> Any:
+    """Runs what cannot be interrupted in a thread, which an interruption leaves behind.
+
+    Args:
+        call: the computation.
+        seconds: how long it takes, for the progress bar.
+        info: shown beside it.
+        quiet: no progress bar.
+
+    Raises KeyboardInterrupt or Stopped as they come; the process then ends without waiting.
+    """
+    result: list[Any] = []
+
+    def run() -> None:
+        try:
+            result.append(call())
+        except BaseException as error:
+            result.append(error)
+
+    thread = threading.Thread(target=run, daemon=True)
+    thread.start()
+    try:
+        with Progress("all pairs", round(seconds), unit="seconds", quiet=quiet) as progress:
+            while thread.is_alive():
+                thread.join(1.0)
+                progress.advance(1, info)
+    except INTERRUPTED as stopped:
+        # At its end Python would take the thread down, and JAX wait for its device.
+        atexit.register(_leave, exit_code(stopped))
+        raise
+    if isinstance(result[0], BaseException):
+        raise result[0]
+    return result[0]
+
+
+def exit_code(stopped: BaseException) -> int:
+    """The exit code of a process that was interrupted."""
+    return stopped.code if isinstance(stopped, Stopped) else 130
+
+
+def _leave(code: int) -> None:
+    with suppress(OSError, ValueError):
+        sys.stdout.flush()
+    os._exit(code)
