@@ -117,8 +117,9 @@ def latest_checkpoint(
 
     Args:
         directory: of the run.
-        template: a state of the same structure, shapes and types; None to read what was saved, as
-            dicts, lists and arrays of NumPy.
+        template: a state of the same structure, shapes and types. What has a sharding is read to
+            where that says, and all else to one device; NumPy's arrays stay such. None to read what
+            was saved, as dicts, lists and arrays of NumPy.
         run: digest of the run's config.
 
     Returns:
@@ -130,7 +131,15 @@ def latest_checkpoint(
 
     folder = directory / CHECKPOINTS
     ours = _with_place(template, 0, 0, run)
-    abstract = jax.tree.map(lambda x: jax.ShapeDtypeStruct(x.shape, x.dtype), ours)
+    one = jax.sharding.SingleDeviceSharding(jax.local_devices()[0])
+
+    def place(x: Any) -> Any:
+        if isinstance(x, np.ndarray):
+            return x
+        to = getattr(x, "sharding", None) or one
+        return jax.ShapeDtypeStruct(x.shape, x.dtype, sharding=to)
+
+    abstract = jax.tree.map(place, ours)
     unusable: dict[int, str] = {}
     with _errors_of_orbax(folder), _manager(folder) as manager:
         for step in sorted(manager.all_steps(), reverse=True):

@@ -8,18 +8,18 @@ from dataclasses import dataclass
 from typing import Any
 
 import jax
-import jax.numpy as jnp
 import numpy as np
 
 from jaxiso.cli.console import Progress, StopSignals, is_disk_full, note
 from jaxiso.runs import Columns, Run
+from jaxiso.seeds import ONE_DEVICE, Spread
 
 SECONDS_BETWEEN_CHECKPOINTS = 600.0
 
 
 @dataclass(frozen=True)
 class Training:
-    """What `train` drives. A state is a pytree of all seeds at once.
+    """What `train` drives. A state is a pytree of all seeds at once, along the first axis.
 
     Attributes:
         updates: how many in all.
@@ -34,6 +34,7 @@ class Training:
         latest: what the progress bar shows of the table.
         checkpoint_every: updates between checkpoints; 0 for none but the last.
         checkpoint_at: whether there is one more after so many updates.
+        spread: how states are spread over devices; by default they are on one.
     """
 
     updates: int
@@ -46,6 +47,7 @@ class Training:
     latest: Callable[[Columns], str]
     checkpoint_every: int
     checkpoint_at: Callable[[int], bool] = lambda done: False
+    spread: Spread = ONE_DEVICE
 
 
 def train(run: Run, training: Training, *, overwrite: bool = False) -> tuple[Any, Columns, float]:
@@ -57,18 +59,21 @@ def train(run: Run, training: Training, *, overwrite: bool = False) -> tuple[Any
         overwrite: the command was given --overwrite, which would delete the work saved.
 
     Returns:
-        The last state, the whole metrics table, and the seconds spent over all sessions.
+        The last state, without the copies of `Spread`; the whole metrics table; and the seconds
+        spent over all sessions.
 
     Raises:
         Stopped: after SIGINT or SIGTERM; a checkpoint was written first.
         InputError: the run's checkpoints or metrics are damaged.
     """
-    state, done, before = training.state, 0, 0.0
+    spread, done, before = training.spread, 0, 0.0
+    # Where a checkpoint's arrays are, so that a run that goes on compiles nothing anew.
+    state = spread.placed(training.state)
     table: Columns = {}
-    restored = run.restore({"state": state, "seconds": jnp.float32(0)})
+    restored = run.restore({"state": spread.places(state), "seconds": np.zeros((), np.float32)})
     if restored is not None:
         done, saved, table = restored
-        state, before = saved["state"], float(saved["seconds"])
+        state, before = spread.restored(saved["state"]), float(saved["seconds"])
         note(f"{run.directory}: goes on after update {done}", quiet=run.quiet)
     started = last_saved = time.monotonic()
     kept = done
@@ -81,7 +86,8 @@ def train(run: Run, training: Training, *, overwrite: bool = False) -> tuple[Any
         nonlocal last_saved, kept
         jax.block_until_ready(state)
         try:
-            run.save(done, {"state": state, "seconds": jnp.float32(seconds())}, table)
+            content = {"state": spread.to_save(state), "seconds": np.asarray(seconds(), np.float32)}
+            run.save(done, content, table)
         except OSError as error:
             if not is_disk_full(error):
                 raise
@@ -121,7 +127,7 @@ def train(run: Run, training: Training, *, overwrite: bool = False) -> tuple[Any
                     f"stopped after update {number:,} of {training.updates:,}; {again} goes on "
                     "from there"
                 )
-    return state, table, seconds()
+    return spread.whole(state), table, seconds()
 
 
 def add_rows(table: Columns, measured: tuple[int, Mapping[str, Any] | None] | None) -> None:

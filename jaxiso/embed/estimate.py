@@ -16,6 +16,7 @@ from jaxiso.embed.experiment import make_embed, over_seeds, seeds_and_weights
 from jaxiso.embed.inputs import EmbedData, Embeddings, prepare
 from jaxiso.embed.options import Options
 from jaxiso.embed.result import count_parameters
+from jaxiso.seeds import Spread
 
 
 def print_estimate(
@@ -26,9 +27,9 @@ def print_estimate(
 ) -> None:
     """Prints shapes, parameters, memory and time of a run.
 
-    Memory is what XLA plans for the compiled programs of all seeds. Time is that of one update and
-    one measurement of one seed, measured here on random vectors, times their number; encoding the
-    texts comes on top.
+    Memory is what XLA plans for the compiled programs of all seeds that a device has. Time is that
+    of one update and one measurement of one seed, measured here on random vectors, times their
+    number; encoding the texts comes on top.
 
     Args:
         options: with the number of updates.
@@ -46,13 +47,15 @@ def print_estimate(
         embeddings = embeddings._replace(vectors=made_up)
     data = prepare(options, embeddings, held_out)
     programs = over_seeds(make_embed(options))
-    memory = _memory(programs, options, data)
+    models = seeds * max(len(weighed), 1)
+    spread = Spread.over(models)
+    memory = _memory(programs, options, data, spread.each)
     note("timing one update and one measurement of one seed ...", quiet=options.quiet)
     step, measure = _seconds(
         programs, replace(options, seeds=1, isotropy=weighed[:1] or None), data
     )
     measured = updates // options.every + (updates % options.every > 0) + 1
-    total = seeds * max(len(weighed), 1) * (updates * step + measured * measure)
+    total = spread.each * (updates * step + measured * measure)
     some = f" (measured on {options.sample:,} at a time)" if data.train.plan is None else ""
     each = f" with each of {several(len(weighed), 'weight')} of isotropy" if weighed else ""
     print(f"items         {config['items']:,}{some}, of {several(config['inputs'], 'vector')} each")
@@ -61,16 +64,20 @@ def print_estimate(
     print(f"vectors       {config['vectors']:,} × {config['dim']}")
     print(f"classes       {data.classes}, {data.clusters} clusters")
     print(f"parameters    {count_parameters(config):,} a seed, {several(seeds, 'seed')}{each}")
-    print(f"memory        {memory / 2**30:.2f} GiB on {jax.devices()[0].device_kind}")
+    on = jax.devices()[0].device_kind
+    if spread.mesh is not None:
+        on = f"each of {spread.mesh.size} devices ({on})"
+    print(f"memory        {memory / 2**30:.2f} GiB on {on}")
     print(f"one seed      {step:.3f} s an update, {measure:.3f} s a measurement")
     print(f"whole run     about {duration(total)} for {updates} updates, {measured} measurements")
     if not encoded:
         print(f"not included  encoding {config['vectors']:,} texts with {config['encoder']}, once")
 
 
-def _memory(programs: Any, options: Options, data: EmbedData) -> int:
-    """Bytes that the larger of the two programs takes."""
+def _memory(programs: Any, options: Options, data: EmbedData, models: int) -> int:
+    """Bytes that the larger of the two programs takes, with so many models on a device."""
     keys, weights = seeds_and_weights(options)
+    keys, weights = keys[:models], None if weights is None else weights[:models]
     states = jax.eval_shape(programs.init, keys, data)
     lowered = (
         programs.step.lower(states, data, weights),

@@ -30,7 +30,7 @@ from jaxiso.embed.options import Options
 from jaxiso.embed.triplets import centroid_scores, draw_triples, triplet_loss
 from jaxiso.metrics.isotropy import isoscore
 from jaxiso.models.heads import HiddenHead, LinearHead
-from jaxiso.seeds import in_turn_on_cpu, seed_keys
+from jaxiso.seeds import ONE_DEVICE, SHARED, STACKED, Spread, in_turn_on_cpu, seed_keys
 from jaxiso.training import Training
 
 # Folded into keys, these are never the number of an update, which stands for its samples.
@@ -57,7 +57,7 @@ class Experiment(NamedTuple):
 
     init: Callable[[Array, EmbedData], EmbedState]
     step: Callable[..., EmbedState]
-    measure: Callable[[EmbedState, EmbedData, Array], Measurements]
+    measure: Callable[[EmbedState, EmbedData, Array | np.integer], Measurements]
 
 
 def make_embed(options: Options) -> Experiment:
@@ -147,10 +147,14 @@ def make_embed(options: Options) -> Experiment:
     return Experiment(init, step, measure)
 
 
-def over_seeds(experiment: Experiment) -> Experiment:
+def over_seeds(experiment: Experiment, spread: Spread = ONE_DEVICE) -> Experiment:
     """Puts seeds side by side, and compiles: keys, states and λ are stacked along a first axis.
 
     `step` consumes the states that it is given.
+
+    Args:
+        experiment: of one seed.
+        spread: over which devices the first axis is spread, and the data are shared.
 
     The update is vectorised over seeds everywhere. Measuring takes them in turn on a CPU:
     vectorised it was up to 2.9 times slower there, since one seed's tiles no longer have the cache
@@ -166,13 +170,16 @@ def over_seeds(experiment: Experiment) -> Experiment:
 
         return in_turn_on_cpu(one, states)
 
+    init = spread.program(jax.vmap(experiment.init, in_axes=(0, None)), STACKED, SHARED)
+    together = jax.vmap(experiment.step, in_axes=(0, None, 0))
+
     def step(states, data, isotropy=None):
-        return jax.vmap(experiment.step, in_axes=(0, None, 0))(states, data, isotropy)
+        return spread.program(together, STACKED, SHARED, STACKED)(states, data, isotropy)
 
     return Experiment(
-        init=jax.jit(jax.vmap(experiment.init, in_axes=(0, None))),
+        init=jax.jit(init),
         step=jax.jit(step, donate_argnums=0),
-        measure=jax.jit(measure),
+        measure=jax.jit(spread.program(measure, STACKED, SHARED, SHARED)),
     )
 
 
@@ -193,7 +200,7 @@ def seeds_and_weights(options: Options) -> tuple[Array, Array | None]:
 
 
 def make_training(options: Options, data: EmbedData, what: str) -> Training:
-    """The experiment as `jaxiso.training` drives it.
+    """The experiment as `jaxiso.training` drives it, spread over all devices.
 
     Args:
         options: with the number of updates.
@@ -202,16 +209,18 @@ def make_training(options: Options, data: EmbedData, what: str) -> Training:
     """
     updates = options.updates
     assert updates is not None
-    programs = over_seeds(make_embed(options))
     keys, weights = seeds_and_weights(options)
     rows: dict[str, Any] = {"seed": np.tile(np.arange(options.seeds), len(keys) // options.seeds)}
     if weights is not None:
-        rows["isotropy"] = weights
+        rows["isotropy"] = np.asarray(weights)
+    spread = Spread.over(len(keys))
+    programs = over_seeds(make_embed(options), spread)
+    keys, weights, data = spread.stack(keys), spread.stack(weights), spread.share(data)
 
     def measure(states, done):
         if done % options.every and done != updates:
             return None
-        found = programs.measure(states, data, jnp.int32(done))._asdict()
+        found = spread.whole(programs.measure(states, data, np.int32(done)))._asdict()
         return rows | {name: value for name, value in found.items() if value is not None}
 
     def latest(table):
@@ -220,11 +229,10 @@ def make_training(options: Options, data: EmbedData, what: str) -> Training:
             return "not finite"
         return f"IsoScore {isoscores:.4f}, silhouette {silhouettes:.4f}"
 
-    # Placed as a checkpoint's are when they are read: so a run that goes on compiles nothing anew.
-    states = jax.device_put(programs.init(keys, data), jax.devices()[0])
     return Training(
         updates=updates,
-        state=states,
+        state=programs.init(keys, data),
+        spread=spread,
         step=lambda states, _: (programs.step(states, data, weights), 1),
         measure=measure,
         what=what,

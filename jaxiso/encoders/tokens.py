@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from jaxiso.cli.console import InputError, first_line
+from jaxiso.cli.console import InputError, Stopped, first_line
 from jaxiso.encoders.architecture import ONLY_FILES, transformers
 
 TEXTS_AT_ONCE = 4096  # the tokenizer's own objects are large; ours are five bytes a token
@@ -113,7 +113,7 @@ def reading_tokenizer(directory: Path) -> Iterator[None]:
     """Turns whatever a tokenizer's strange or damaged files lead to into one InputError."""
     try:
         yield
-    except (KeyboardInterrupt, SystemExit):
+    except (KeyboardInterrupt, SystemExit, Stopped):
         raise
     except BaseException as error:  # the Rust library panics with a class of its own
         raise InputError(
