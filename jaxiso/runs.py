@@ -8,7 +8,8 @@
     figures/         PNG and PDF
     vocabulary.json  the words of a VAE
     evaluation.json  measures of a trained VAE
-    latents.npz      codes of some test sentences of a trained VAE
+    latents.npz      codes of some test sentences of a trained VAE; where a run has several target
+                     KLs, evaluation-C5.json and latents-C5.npz are of one of them
     manifest.json    digests of the files above, which every read is checked against
 
 Nothing in it is ever half written: files are replaced in one step, and so are checkpoints. Metrics
@@ -180,6 +181,8 @@ class Run:
         figures = self.directory / FIGURES
         ours = [self.directory / name for name in names]
         ours += self.directory.glob(f"{DAMAGED}*")
+        for name in (EVALUATION, LATENTS, f"damaged-{EVALUATION}"):  # of several target KLs
+            ours += self.directory.glob(name.replace(".", "-C*."))
         if not figures.is_symlink():
             ours += (path for path in figures.glob("*") if path.suffix in (".png", ".pdf"))
         for path in ours:

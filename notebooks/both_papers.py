@@ -27,7 +27,6 @@ from jaxiso.embed.trajectory import correlations
 from jaxiso.report.rows import comparable, entries_of_b, label_of
 from jaxiso.report.runs import DEFAULT_FOLDERS, find_runs
 from jaxiso.report.table import markdown_table
-from jaxiso.runs import LATENTS
 from jaxiso.seeds import seed_keys
 from jaxiso.vae.measures import random_sign_score
 
@@ -39,7 +38,7 @@ if Path.cwd().name == "notebooks":
 
 models = {}  # those with codes of labelled sentences
 for model in comparable(entries_of_b(find_runs(DEFAULT_FOLDERS).vae)[0]):
-    path = model.runs[0].directory / LATENTS
+    path = model.runs[0].latents
     if path.exists() and "labels" in (latents := dict(np.load(path, allow_pickle=False))):
         models[model.row] = model, latents
 pairs = [
@@ -277,7 +276,7 @@ def train_means(model, updates=300, every=10):
     As `python -m jaxiso.embed --vectors …/latents.npz --array means --labels labels --seeds 1
     --updates 300 --every 10` has them.
     """
-    path = model.runs[0].directory / LATENTS
+    path = model.runs[0].latents
     options = Options(vectors=path, array="means", labels="labels", quiet=True)
     data = prepare(options, load_embeddings(options))
     states, found = programs.init(keys, data), []

@@ -27,7 +27,7 @@ from jaxiso.report.rows import best, comparable, entries_of_b
 from jaxiso.report.runs import DEFAULT_FOLDERS, find_runs
 from jaxiso.report.table import markdown_table, plain
 from jaxiso.runs import CHECKPOINTS, VOCABULARY, read_metrics
-from jaxiso.vae.evaluate import load_model
+from jaxiso.vae.evaluate import load_models
 from jaxiso.vae.measures import decode
 from jaxiso.vae.tables import TABLES, rows_of
 
@@ -247,9 +247,10 @@ def from_prior(model, sentences=3):
     if model.row[1] == "none" or not (directory / CHECKPOINTS).is_dir():
         return kept
     try:
-        trained, words = load_model(directory), Vocabulary.load(directory / VOCABULARY)
+        models, words = load_models(directory), Vocabulary.load(directory / VOCABULARY)
     except InputError:  # damaged, or of an earlier version
         return kept
+    trained = next(m for m in models if m.config["C"] == model.config["C"])
     z = np.random.default_rng(0).standard_normal(
         (sentences, trained.config["latent_dim"]), np.float32
     )

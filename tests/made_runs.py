@@ -9,11 +9,10 @@ from typing import Any
 
 import numpy as np
 
-from jaxiso.cli.options import determining
 from jaxiso.embed.options import full_config
 from jaxiso.embed.result import make_result
 from jaxiso.runs import EVALUATION, LATENTS, MANIFEST, Run
-from jaxiso.vae.options import Options, with_defaults
+from jaxiso.vae.options import Options, run_config, with_defaults
 
 ORIGIN = {"device": "cpu: cpu"}
 EMBED: dict[str, Any] = {
@@ -73,7 +72,7 @@ def write_vae(
         changes: to its config.
     """
     options = with_defaults(Options(corpus="dbpedia", seeds=1))
-    config = {"experiment": "vae", **determining(options), "sentence_rule": "first"}
+    config = {"experiment": "vae", **run_config(options), "sentence_rule": "first"}
     config |= {"sentences": 140_000, "tokens": 3_000_000, "ids": 12_003}
     config |= {"vocabulary_digest": "ab", "cut": {}, **changes}
     texts = {"imputation": [{"original": "a b c d", "left": "a", "imputed": "a b e"}]}

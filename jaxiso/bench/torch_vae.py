@@ -18,6 +18,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from jaxiso import papers
 from jaxiso.bench.measure import cores
 from jaxiso.data.batches import Batch
 from jaxiso.models.tokens import BOS
@@ -104,7 +105,7 @@ class TorchTraining:
     def update(self, batch: Batch, noise: Tensor | None = None) -> Tensor:
         """One update; returns the loss before it, still on the device."""
         self.updates += 1
-        target = self.config.C * min(1.0, self.updates / self.config.ramp)
+        target = papers.VAE_C * min(1.0, self.updates / self.config.ramp)
         self._adam.zero_grad()
         loss = self.model(batch, target, noise)
         loss.backward()

@@ -18,6 +18,7 @@ import jax.numpy as jnp
 import numpy as np
 from jax import Array
 
+from jaxiso import papers
 from jaxiso.bench.measure import Call, Contest
 from jaxiso.bench.options import Options
 from jaxiso.cli.console import note
@@ -114,11 +115,13 @@ def programs(config: VAEConfig, way: str) -> tuple[Any, Any]:
     if way == ways()[0]:
         return ours.init, ours.step
 
-    def step(states, sums, batch):
-        def one(state):
-            return experiment.step(state, batch)
+    def step(states, sums, batch, targets):
+        def one(of_seed):
+            state, target = of_seed
+            return experiment.step(state, batch, target)
 
-        states, found = jax.vmap(one)(states) if way == "vmap" else jax.lax.map(one, states)
+        each = states, targets
+        states, found = jax.vmap(one)(each) if way == "vmap" else jax.lax.map(one, each)
         count = jnp.sum(batch.rows)
         new = [*(values * count for values in found), jnp.full_like(found.loss, count)]
         return states, sums + jnp.stack(new, axis=1)
@@ -133,9 +136,9 @@ def updates(init: Any, step: Any, keys: Array, batches: Sequence[Batch]) -> Call
     def call():
         nonlocal states
         states = init(keys) if states is None else states
-        sums = jnp.zeros((len(keys), 4))
+        sums, targets = jnp.zeros((len(keys), 4)), jnp.full(len(keys), papers.VAE_C)
         for batch in batches:
-            states, sums = step(states, sums, batch)
+            states, sums = step(states, sums, batch, targets)
         states, sums = jax.block_until_ready((states, sums))
         found = np.asarray(sums)
         return float((found[:, 0] / found[:, 3]).mean())
@@ -166,5 +169,6 @@ def lone_call(name: str, by: str, options: Options) -> Call:
     keys = seed_keys(options.seed, 1 if name == ONE else options.seeds)
     init, step = programs(config, ways()[by == "peer"])
     states, sums = jax.eval_shape(init, keys), jnp.zeros((len(keys), 4))
-    compiled = step.lower(states, sums, longest).compile()
+    targets = jnp.full(len(keys), papers.VAE_C)
+    compiled = step.lower(states, sums, longest, targets).compile()
     return updates(init.lower(keys).compile(), compiled, keys, [longest] * 2)

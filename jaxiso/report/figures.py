@@ -16,7 +16,7 @@ from jaxiso.embed.trajectory import by_step, log_normalised
 from jaxiso.papers import embed_targets, vae_targets
 from jaxiso.report.rows import Entry, Row, comparable, label_of
 from jaxiso.report.runs import path_text
-from jaxiso.runs import LATENTS, verify
+from jaxiso.runs import verify
 from jaxiso.vae import figures as vae
 from jaxiso.vae.figures import Classification, Point, Reconstruction
 from jaxiso.vae.mapper import density_graph
@@ -249,11 +249,11 @@ def _codes(
 
 def _read_latents(model: Entry, why: list[str]) -> Latents | None:
     """Codes of the first of a model's runs that can be read; says `why` others cannot."""
-    for path in (run.directory / LATENTS for run in model.runs):
+    for path in (run.latents for run in model.runs):
         if not path.exists():
             continue
         try:
-            verify(path.parent, LATENTS)
+            verify(path.parent, path.name)
             with np.load(path, allow_pickle=False) as file:
                 latents = {name: file[name] for name in file.files}
             n, labels = len(latents["means"]), latents.get("labels")

@@ -13,9 +13,18 @@ from jaxiso.embed.options import full_config
 from jaxiso.embed.result import count_parameters
 from jaxiso.embed.trajectory import by_step, of_isotropy
 from jaxiso.papers import embed_settings, unlike
-from jaxiso.runs import CONFIG, EVALUATION, METRICS, RESULT, read_metrics, read_stored, verify
-from jaxiso.vae.options import complete_config
-from jaxiso.vae.tables import read_evaluation
+from jaxiso.runs import (
+    CONFIG,
+    EVALUATION,
+    LATENTS,
+    METRICS,
+    RESULT,
+    read_metrics,
+    read_stored,
+    verify,
+)
+from jaxiso.vae.options import complete_config, mark_of, of_target, targets_of
+from jaxiso.vae.tables import marked, read_evaluation
 
 DEFAULT_FOLDERS = (Path("runs"), Path("runs/reference"))
 LARGEST = 1e150
@@ -23,7 +32,7 @@ LARGEST = 1e150
 
 
 class Finished(NamedTuple):
-    """A finished run of `jaxiso.embed` or `jaxiso.vae`.
+    """A finished run of `jaxiso.embed`, or the models of one of `jaxiso.vae` with one target KL.
 
     Attributes:
         directory: as it was given.
@@ -35,6 +44,7 @@ class Finished(NamedTuple):
         parameters: trainable numbers of one seed of `jaxiso.embed`.
         unlike: how that run is unlike the paper's: a line for each setting, or kind of data.
         evaluation: what evaluation.json of `jaxiso.vae` holds, if the run has one.
+        mark: in the names of its files, where the run has several target KLs.
     """
 
     directory: Path
@@ -46,6 +56,12 @@ class Finished(NamedTuple):
     parameters: int
     unlike: dict[str, str]
     evaluation: dict[str, Any] | None
+    mark: str = ""
+
+    @property
+    def latents(self) -> Path:
+        """Its latents.npz."""
+        return self.directory / marked(LATENTS, self.mark)
 
     @property
     def updates(self) -> int:
@@ -66,14 +82,15 @@ def find_runs(given: Sequence[Path] = DEFAULT_FOLDERS) -> Found:
     found = Found([], [], [])
     for directory in _directories(given):
         try:
-            run = _read(directory)
+            runs = _read(directory)
         except (InputError, OSError) as error:
             found.not_read.append((directory, utf8(error)))
         except Exception as error:  # files from strangers: there is no end to what may be amiss
             why = f"{directory}: is damaged ({type(error).__name__}: {first_line(error)})"
             found.not_read.append((directory, utf8(why)))
         else:
-            (found.embed if run.config["experiment"] == "embed" else found.vae).append(run)
+            for run in runs:
+                (found.embed if run.config["experiment"] == "embed" else found.vae).append(run)
     return found
 
 
@@ -94,8 +111,8 @@ def _is_run(path: Path) -> bool:
         return True  # reading it says what is wrong
 
 
-def _read(directory: Path) -> Finished:
-    """A run; raises InputError if it cannot be used, anything else if it is damaged."""
+def _read(directory: Path) -> list[Finished]:
+    """A run, of each target KL; raises InputError if it cannot be used, else if it is damaged."""
     stored, path = read_stored(directory), directory / RESULT
     config = stored["config"]
     kind = config.get("experiment")
@@ -112,7 +129,19 @@ def _read(directory: Path) -> Finished:
     platform, _, device = str((stored.get("origin") or {}).get("device", "unknown")).partition(": ")
     written = path.stat().st_mtime
     run = Finished(directory, config, result, device or platform, written, {}, 0, {}, None)
-    return _with_metrics(run) if kind == "embed" else _with_evaluation(run)
+    if kind == "embed":
+        return [_with_metrics(run)]
+    config = complete_config(config, directory)
+    targets = targets_of(config)
+    shared = result | {"seconds": result["seconds"] / len(targets)}
+    return [
+        _with_evaluation(
+            run._replace(
+                config=of_target(config, target), result=shared, mark=mark_of(config, target)
+            )
+        )
+        for target in targets
+    ]
 
 
 def _with_metrics(run: Finished) -> Finished:
@@ -138,12 +167,12 @@ def _with_metrics(run: Finished) -> Finished:
 
 
 def _with_evaluation(run: Finished) -> Finished:
-    config, path = complete_config(run.config, run.directory), run.directory / EVALUATION
+    config, path = run.config, run.directory / marked(EVALUATION, run.mark)
     _require(config, "count", "tokens", "ids", "sentences")
     _require(run.result, "count", "updates")
-    evaluation = read_evaluation(run.directory)
+    evaluation = read_evaluation(run.directory, run.mark)
     if evaluation is None:
-        return run._replace(config=config)
+        return run
     if evaluation["config"] != config:
         raise InputError(f"{path}: is of a model with another configuration; delete it")
     if "model" in run.result and run.result["model"] != evaluation.get("model"):
@@ -155,7 +184,7 @@ def _with_evaluation(run: Finished) -> Finished:
             raise InputError(f"{path}: {name} has not one value a seed")
         for value in measure["values"]:
             _require({name: value}, "number or null", name)
-    return run._replace(config=config, evaluation=evaluation)
+    return run._replace(evaluation=evaluation)
 
 
 def _require(found: Mapping[str, Any], kind: str, *names: str) -> None:

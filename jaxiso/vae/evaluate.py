@@ -12,28 +12,38 @@ import numpy as np
 
 from jaxiso.cli.console import InputError, Progress, StopSignals, first_line, note
 from jaxiso.runs import EVALUATION, VOCABULARY, Run, read_checkpoint, read_stored, verify
+from jaxiso.seeds import ONE_DEVICE
 from jaxiso.vae.experiment import VAEConfig, model_digest
 from jaxiso.vae.measures import Measures, make_evaluation
-from jaxiso.vae.options import EvaluateOptions, Part, complete_config
+from jaxiso.vae.options import (
+    EvaluateOptions,
+    Part,
+    complete_config,
+    mark_of,
+    of_target,
+    targets_of,
+)
 from jaxiso.vae.parts import PARTS, OneSeed
-from jaxiso.vae.tables import read_evaluation
+from jaxiso.vae.tables import marked, read_evaluation
 from jaxiso.vae.train import Text, load_text, start
 
 
 class Trained(NamedTuple):
-    """The model of a run.
+    """The models of a run that have one target KL.
 
     Attributes:
         directory: of the run.
-        config: what determined its numbers, completed.
+        config: what determined their numbers, completed.
+        mark: in the names of their files, where the run has several targets.
         source: where its text was.
         params: the parameters of each seed.
         updates: how many there were.
-        digest: of all parameters.
+        digest: of all parameters of the run.
     """
 
     directory: Path
     config: dict[str, Any]
+    mark: str
     source: dict[str, Any]
     params: list[Any]
     updates: int
@@ -44,7 +54,7 @@ def evaluate_runs(options: EvaluateOptions) -> list[dict[str, Any]]:
     """Evaluates runs, one after the other; each run once.
 
     Returns:
-        What `evaluate` does, of each.
+        What `evaluate` does, of all of them.
 
     Raises:
         InputError: as `evaluate`.
@@ -56,50 +66,70 @@ def evaluate_runs(options: EvaluateOptions) -> list[dict[str, Any]]:
         first = directories.setdefault(directory.resolve(), directory)
         if first is not directory:
             note(f"{directory}: is the same run as {first}; it counts once")
-    return [evaluate(directory, options) for directory in directories.values()]
+    return [found for run in directories.values() for found in evaluate(run, options)]
 
 
-def evaluate(directory: Path, options: EvaluateOptions) -> dict[str, Any]:
-    """Measures what is missing of a run, and writes it to its evaluation.json part by part.
+def evaluate(directory: Path, options: EvaluateOptions) -> list[dict[str, Any]]:
+    """Measures what is missing of a run, and writes it part by part to its evaluation.json.
+
+    A run of several target KLs has such a file for each.
 
     Returns:
-        What is in that file, as `read_evaluation` gives it.
+        What is in these files, as `read_evaluation` gives it.
 
     Raises:
         InputError: no run of a VAE, no checkpoint, or a corpus that is not the one of the training.
         Stopped: after SIGINT or SIGTERM; the parts measured so far are kept.
     """
+    evaluations: list[dict[str, Any]] = []
     with Run.existing(directory, quiet=options.quiet) as run:
-        trained = load_model(directory)
-        evaluation = _earlier(trained)
-        parts: list[Part] = list(dict.fromkeys(options.parts or ()))
-        if options.parts is None:
-            settings = evaluation["settings"]
-            parts = [p for p in PARTS if settings.get(_key(p, options)) != options.settings(p)]
-        if parts:
-            text = load_trained_text(trained, options)
-            _measure(run, trained, text, parts, evaluation, options)
-        else:
-            note(f"{directory}: measured before; --parts measures anew", quiet=options.quiet)
-    return evaluation | {"run": str(directory)}
+        text = None
+        for trained in load_models(directory):
+            evaluation = _earlier(trained)
+            parts: list[Part] = list(dict.fromkeys(options.parts or ()))
+            if options.parts is None:
+                settings = evaluation["settings"]
+                parts = [p for p in PARTS if settings.get(_key(p, options)) != options.settings(p)]
+            if parts:
+                text = text or load_trained_text(trained, options)
+                _measure(run, trained, text, parts, evaluation, options)
+            else:
+                path = directory / marked(EVALUATION, trained.mark) if trained.mark else directory
+                note(f"{path}: measured before; --parts measures anew", quiet=options.quiet)
+            evaluations.append(evaluation | {"run": str(directory)})
+    return evaluations
 
 
-def load_model(directory: Path) -> Trained:
-    """Reads the latest checkpoint of a run.
+def load_models(directory: Path) -> list[Trained]:
+    """Reads the latest checkpoint of a run; the models of each of its target KLs.
 
     Raises:
         InputError: no run of a VAE, or no checkpoint.
     """
     stored = read_stored(directory)
     config = complete_config(stored["config"], directory)
-    _, state = jax.eval_shape(lambda: (None, start(config)[1]))
+    state = jax.eval_shape(lambda: start(config, ONE_DEVICE)[1])
     template = {"state": state, "seconds": jax.ShapeDtypeStruct((), jnp.float32)}
     updates, saved = read_checkpoint(directory, template)
     params: Any = saved["state"]["seeds"].params
-    seeds = [jax.tree.map(lambda x, s=s: x[s], params) for s in range(config["seeds"])]
     source = stored.get("source")
     source = source if isinstance(source, dict) else {}
-    return Trained(directory, config, source, seeds, updates, model_digest(params))
+    digest, seeds = model_digest(params), config["seeds"]
+    found = []
+    for place, target in enumerate(targets_of(config)):
+        models = range(place * seeds, (place + 1) * seeds)
+        found.append(
+            Trained(
+                directory,
+                of_target(config, target),
+                mark_of(config, target),
+                source,
+                [jax.tree.map(lambda x, m=m: x[m], params) for m in models],
+                updates,
+                digest,
+            )
+        )
+    return found
 
 
 def load_trained_text(trained: Trained, options: EvaluateOptions) -> Text:
@@ -146,11 +176,11 @@ def _changed(name: str, then: Any, now: Any) -> str:
 
 def _earlier(trained: Trained) -> dict[str, Any]:
     """What was measured of this very model before; what cannot be used is noted."""
-    path = trained.directory / EVALUATION
+    path = trained.directory / marked(EVALUATION, trained.mark)
     empty: dict[str, Any] = {"settings": {}, "measures": {}, "remarks": {}, "texts": {}}
     empty |= {"model": trained.digest, "updates": trained.updates, "config": trained.config}
     try:
-        found = read_evaluation(trained.directory)
+        found = read_evaluation(trained.directory, trained.mark)
     except InputError as error:
         aside = path.with_name(f"damaged-{path.name}")
         path.replace(aside)
@@ -183,11 +213,22 @@ def _measure(
     programs = make_evaluation(config)
     test = text.vocabulary.encode_all(text.corpus.test.sentences, "test", quiet=True)
     evaluation["test_sentences"] = len(test)
-    what, steps = f"evaluating {run.directory.name}", len(trained.params) * len(parts)
+    what, steps = f"evaluating {run.directory.name}{trained.mark}", len(trained.params) * len(parts)
     progress = Progress(what, steps, unit="parts", quiet=options.quiet)
     with StopSignals("part") as signals, progress:
         seeds = [
-            OneSeed(run, options, config, text, test, programs, params, number, trained.digest)
+            OneSeed(
+                run,
+                options,
+                config,
+                text,
+                test,
+                programs,
+                params,
+                number,
+                trained.digest,
+                trained.mark,
+            )
             for number, params in enumerate(trained.params)
         ]
         for part in parts:
@@ -201,7 +242,8 @@ def _measure(
             evaluation["remarks"] = kept | remarks
             evaluation["settings"][_key(part, options)] = options.settings(part)
             evaluation["texts"] |= next((seed.texts for seed in seeds if seed.texts), {})
-            run.write_json(EVALUATION, evaluation | {"run": run.directory.name})
+            name = marked(EVALUATION, trained.mark)
+            run.write_json(name, evaluation | {"run": run.directory.name})
             signals.stop_if_received(
                 f"{run.directory}: stopped after {part}; what was measured is kept, and the same "
                 "command goes on"

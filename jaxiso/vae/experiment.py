@@ -23,7 +23,7 @@ from jaxiso.cli.files import digest_of
 from jaxiso.data.batches import Batch
 from jaxiso.metrics.posterior import gaussian_kl
 from jaxiso.models.vae import Encoded, Posterior, TextVAE
-from jaxiso.seeds import in_turn_on_cpu
+from jaxiso.seeds import ONE_DEVICE, SHARED, STACKED, Spread, in_turn_on_cpu
 
 Objective = Literal["vae", "iwae"]
 
@@ -43,7 +43,6 @@ class VAEConfig:
         latent_dim: size of the code z.
         objective: 'vae', or 'iwae' for the importance-weighted bound, which has no target KL.
         samples: draws of z for each sentence; 1 for 'vae'.
-        C: the KL aimed at, in nats.
         ramp: updates over which the target rises linearly from 0.
         beta: weight of the distance from the target.
         lr: learning rate of Adam.
@@ -56,7 +55,6 @@ class VAEConfig:
     latent_dim: int
     objective: Objective = "vae"
     samples: int = 1
-    C: float = papers.VAE_C
     ramp: int = papers.VAE["ramp"]
     beta: float = papers.VAE["beta"]
     lr: float = papers.VAE["lr"]
@@ -119,14 +117,15 @@ class VAEExperiment(NamedTuple):
 
     Attributes:
         init: key → state before the first update.
-        step: (state, batch) → (state after one more update, losses of the batch before it).
+        step: (state, batch, C) → (state after one more update, losses of the batch before it). C is
+            the KL aimed at, in nats.
         losses: (params, batch, key, target) → losses.
         code: (params, batch, key) → posteriors, a draw of each and its likelihood.
         bound: (params, batch, key) → the negated importance-weighted bound of each sentence, (b,).
     """
 
     init: Callable[[Array], VAEState]
-    step: Callable[[VAEState, Batch], tuple[VAEState, Losses]]
+    step: Callable[[VAEState, Batch, Array | float], tuple[VAEState, Losses]]
     losses: Callable[[Any, Batch, Array, Array | float], Losses]
     code: Callable[[Any, Batch, Array], Coded]
     bound: Callable[[Any, Batch, Array], Float[Array, " b"]]
@@ -160,9 +159,9 @@ def make_vae(config: VAEConfig) -> VAEExperiment:
                 loss = rec + config.beta * jnp.sum(weights * jnp.abs(kl - target))
         return Losses(loss, rec, jnp.sum(weights * kl))
 
-    def step(state, batch):
+    def step(state, batch, C):
         key = jax.random.fold_in(state.key, state.updates)
-        target = config.C * jnp.minimum(1.0, (state.updates + 1) / config.ramp)
+        target = C * jnp.minimum(1.0, (state.updates + 1) / config.ramp)
 
         def loss(params):
             found = losses(params, batch, key, target)
@@ -193,8 +192,8 @@ class SeedPrograms(NamedTuple):
 
     Attributes:
         init: keys → states.
-        step: (states, sums, batch) → both after one more update; the old ones are consumed. Sums
-            are of loss, rec, kl and sentences, shape (seeds, 4).
+        step: (states, sums, batch, C of each) → both after one more update; the old ones are
+            consumed. Sums are of loss, rec, kl and sentences, shape (seeds, 4).
         code: (states, batch, number) → Coded of all seeds; the number picks the random draws.
         bound: (states, batch, number) → `VAEExperiment.bound` of all seeds, shape (seeds, b).
     """
@@ -205,17 +204,22 @@ class SeedPrograms(NamedTuple):
     bound: Wrapped
 
 
-def over_seeds(experiment: VAEExperiment) -> SeedPrograms:
-    """Puts seeds side by side, all on the same batches, and compiles."""
+def over_seeds(experiment: VAEExperiment, spread: Spread = ONE_DEVICE) -> SeedPrograms:
+    """Puts seeds side by side, all on the same batches, and compiles.
 
-    def step(states, sums, batch):
-        def one(state_and_sums):
-            state, sums = state_and_sums
-            state, found = experiment.step(state, batch)
+    Args:
+        experiment: of one seed.
+        spread: over which devices the first axis is spread.
+    """
+
+    def step(states, sums, batch, targets):
+        def one(of_seed):
+            state, sums, target = of_seed
+            state, found = experiment.step(state, batch, target)
             count = jnp.sum(batch.rows)
             return state, sums + jnp.stack([*(value * count for value in found), count])
 
-        return in_turn_on_cpu(one, (states, sums))
+        return in_turn_on_cpu(one, (states, sums, targets))
 
     def measured(measure):
         def of_seeds(states, batch, number):
@@ -225,11 +229,13 @@ def over_seeds(experiment: VAEExperiment) -> SeedPrograms:
 
             return in_turn_on_cpu(one, states)
 
-        return jax.jit(of_seeds)
+        return jax.jit(spread.program(of_seeds, STACKED, SHARED, SHARED))
 
     return SeedPrograms(
-        init=jax.jit(jax.vmap(experiment.init)),
-        step=jax.jit(step, donate_argnums=(0, 1)),
+        init=jax.jit(spread.program(jax.vmap(experiment.init), STACKED)),
+        step=jax.jit(
+            spread.program(step, STACKED, STACKED, SHARED, STACKED), donate_argnums=(0, 1)
+        ),
         code=measured(experiment.code),
         bound=measured(experiment.bound),
     )
@@ -245,9 +251,9 @@ def model_digest(params: Any) -> str:
 
 
 @lru_cache(maxsize=8)
-def seed_programs(config: VAEConfig) -> SeedPrograms:
+def seed_programs(config: VAEConfig, spread: Spread = ONE_DEVICE) -> SeedPrograms:
     """What trains and measures all seeds of a run."""
-    return over_seeds(make_vae(config))
+    return over_seeds(make_vae(config), spread)
 
 
 def sample_posterior(key: Array, encoded: Encoded) -> Float[Array, "b latent"]:

@@ -75,7 +75,7 @@ Count = Annotated[int, Ge(1)]
 CountByCorpus = Annotated[int | None, Ge(1)]
 
 DEFAULTS: dict[str, Any] = {
-    "C": papers.VAE_C,
+    "C": (papers.VAE_C,),
     "seeds": papers.VAE_SEEDS,
     "ramp": papers.VAE["ramp"],
     "epochs": papers.VAE["epochs"],
@@ -88,7 +88,7 @@ DEFAULTS: dict[str, Any] = {
 """The paper's, Section 3."""
 
 SMALL: dict[str, Any] = {
-    "C": 5.0,
+    "C": (5.0,),
     "seeds": 1,
     "ramp": 500,
     "epochs": 40,
@@ -111,8 +111,9 @@ class Options(Checked):
     """lee, dbpedia, yahoo, brown; or a FILE: .txt with a sentence a line, .jsonl with text and
     label; or a folder with train, validation and test.jsonl."""
     data_dir: DataDir = None
-    C: Annotated[float | None, Gt(0)] = None
-    """Target KL, in nats. By default 15, as in the paper's Tables 2 and 3; 5 for lee."""
+    C: Annotated[tuple[float, ...] | None, Gt(0)] = None
+    """Target KL, in nats. By default 15, as in the paper's Tables 2 and 3; 5 for lee. Several: all
+    seeds with each of them train side by side, and are told apart in tables and by evaluate."""
     beta: Annotated[float, Ge(0)] = papers.VAE["beta"]
     """Weight of the distance of the KL from its target."""
     ramp: CountByCorpus = None
@@ -164,6 +165,20 @@ class Options(Checked):
             raise InputError("--objective iwae: needs a posterior; --posterior none has none")
         if self.objective == "vae" and self.samples != 1:
             raise InputError(f"--samples {self.samples}: only for --objective iwae")
+        self._check_targets()
+
+    def _check_targets(self) -> None:
+        if self.C is None:
+            return
+        shown = [f"{target:g}" for target in self.C]  # to as many digits as results show
+        if not shown:
+            raise InputError("--C: give at least one target, such as --C 5 15 50")
+        if twice := [text for text in shown if shown.count(text) > 1]:
+            raise InputError(f"--C {twice[0]}: given more than once; each target once")
+        if len(shown) > 1 and not has_target(self.posterior, self.objective):
+            why = "none" if self.posterior == "none" else "iwae"
+            option = "--posterior" if why == "none" else "--objective"
+            raise InputError(f"--C {' '.join(shown)}: {option} {why} has no target KL; give one")
 
 
 @dataclass(frozen=True)
@@ -214,6 +229,34 @@ def corpus_defaults(corpus: str) -> dict[str, Any]:
     return SMALL if corpus == "lee" else DEFAULTS
 
 
+def has_target(posterior: str, objective: str) -> bool:
+    """Whether the KL of a model is held at a target."""
+    return posterior != "none" and objective == "vae"
+
+
+def targets_of(config: Mapping[str, Any]) -> list[float]:
+    """The target KLs of a run: of its models with all seeds, one after the other."""
+    return config["C"] if isinstance(config["C"], list) else [config["C"]]
+
+
+def of_target(config: Mapping[str, Any], target: float) -> dict[str, Any]:
+    """The config of those models of a run that have one target KL."""
+    return {**config, "C": target}
+
+
+def mark_of(config: Mapping[str, Any], target: float) -> str:
+    """What tells the files of one target KL apart; nothing where a run has but one."""
+    return f"-C{target:g}" if isinstance(config["C"], list) else ""
+
+
+def run_config(options: Options) -> dict[str, Any]:
+    """The options that determine the numbers; a single C is a number, as it was in all runs."""
+    chosen = determining(options)
+    if len(chosen["C"] or ()) == 1:
+        (chosen["C"],) = chosen["C"]
+    return chosen
+
+
 def with_defaults(options: Options) -> Options:
     """Fills in what depends on the corpus."""
     usual = corpus_defaults(options.corpus)
@@ -231,7 +274,7 @@ def default_name(options: Options, corpus: str) -> str:
     if options.objective != "vae":
         parts.append(options.objective)
     elif options.posterior != "none":
-        parts.append(f"C{options.C:g}")
+        parts.append("C" + "-".join(f"{target:g}" for target in options.C or ()))
     parts += [f"{options.seeds}seeds", f"{options.epochs}epochs"]
     usual = determining(with_defaults(Options(corpus=options.corpus)))
     for name in ("corpus", "posterior", "objective", "C", "seeds", "epochs"):
@@ -265,12 +308,14 @@ def complete_config(config: Mapping[str, Any], where: object) -> dict[str, Any]:
         raise InputError(f"{where}/config.json: has no {', '.join(missing)}; is it damaged?")
     known = fields_of(Options)
     given = {name: value for name, value in config.items() if name in known}
+    if given["C"] is not None:
+        given["C"] = tuple(targets_of(given))
     for name, value in given.items():
         lost = value is None and corpus_defaults(config["corpus"]).get(name) is not None
         if lost or not _fits(value, known[name][0]):
             raise InputError(f"{where}/config.json: {name} {value!r}: is it damaged?")
     try:
-        return {**determining(with_defaults(Options(**given))), **config}
+        return {**run_config(with_defaults(Options(**given))), **config}
     except InputError as error:
         raise InputError(f"{where}/config.json: {error}; is it damaged?") from None
 
@@ -279,6 +324,8 @@ def _fits(value: Any, hint: Any) -> bool:
     """Whether a JSON value is of the type of an option."""
     if get_origin(hint) is Literal:
         return value in get_args(hint)
+    if get_origin(hint) is tuple:
+        return isinstance(value, tuple) and all(_fits(one, get_args(hint)[0]) for one in value)
     if get_args(hint):
         return any(_fits(value, one) for one in get_args(hint))
     if isinstance(value, bool):

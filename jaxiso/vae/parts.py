@@ -25,6 +25,7 @@ from jaxiso.vae.mapper import density_graph, tsne
 from jaxiso.vae.measures import Codes, EvaluationPrograms, Measures, measured
 from jaxiso.vae.options import EvaluateOptions, Part
 from jaxiso.vae.probe import ProbeConfig, few_shot, linear_accuracy, probe_accuracies
+from jaxiso.vae.tables import marked
 from jaxiso.vae.train import Text
 
 Rng = np.random.Generator
@@ -50,7 +51,8 @@ class OneSeed:
         programs: of the model.
         params: of the seed.
         number: of the seed in the run.
-        model: digest of the parameters of all seeds.
+        model: digest of the parameters of all models of the run.
+        mark: in the names of files, where a run has several target KLs.
         texts: collects what the seed wrote.
     """
 
@@ -63,6 +65,7 @@ class OneSeed:
     params: Any
     number: int
     model: str
+    mark: str = ""
     texts: dict[str, Any] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
@@ -218,12 +221,12 @@ def figures(seed: OneSeed, rng: Rng) -> Measures:
         }
         if labels is not None:
             latents["labels"] = labels[some]
-        with seed.run.writing(LATENTS) as file:
+        with seed.run.writing(marked(LATENTS, seed.mark)) as file:
             np.savez_compressed(file, **latents, model=np.array(seed.model))
         folder, name = seed.run.directory / FIGURES, seed.config.posterior
         drawn = figure_tsne({name: latents["tsne"]}, latents.get("labels"), corpus.classes)
-        save_figure(drawn, folder / "tsne")
-        save_figure(figure_mapper({name: graph}), folder / "mapper")
+        save_figure(drawn, folder / f"tsne{seed.mark}")
+        save_figure(figure_mapper({name: graph}), folder / f"mapper{seed.mark}")
     return {"mapper_components": float(graph.components)}
 
 

@@ -104,8 +104,17 @@ TABLES = (
 )
 
 
-def read_evaluation(directory: Path) -> dict[str, Any] | None:
+def marked(name: str, mark: str) -> str:
+    """The name of a file as that of one target KL has it, whose mark is `mark_of`."""
+    return name.replace(".", f"{mark}.")
+
+
+def read_evaluation(directory: Path, mark: str = "") -> dict[str, Any] | None:
     """What evaluation.json of a run holds; None where there is none.
+
+    Args:
+        directory: of the run.
+        mark: of the target KL, where the run has several.
 
     Returns:
         run: its directory. model: digest of the parameters that were measured (not in old files).
@@ -117,10 +126,10 @@ def read_evaluation(directory: Path) -> dict[str, Any] | None:
     Raises:
         InputError: it is damaged.
     """
-    path = directory / EVALUATION
+    path = directory / marked(EVALUATION, mark)
     if not path.exists():
         return None
-    verify(directory, EVALUATION)
+    verify(directory, path.name)
     found = read_object(path)
     for name in ("config", "settings", "measures", "texts"):
         if not isinstance(found.get(name), dict):

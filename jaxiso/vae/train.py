@@ -6,27 +6,29 @@ import math
 import time
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
+from itertools import chain
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
 import numpy as np
+from jaxtyping import Array
+from rich.table import Table
 
 from jaxiso import papers
 from jaxiso.cli.console import duration, note, printer, several
 from jaxiso.cli.files import plain_name
-from jaxiso.cli.options import determining
 from jaxiso.data.batches import Batch, Batches
 from jaxiso.data.corpora import Corpus, load_corpus
 from jaxiso.data.vocabulary import Vocabulary
 from jaxiso.metrics.posterior import active_units, mutual_information
 from jaxiso.runs import VOCABULARY, Columns, Run
-from jaxiso.seeds import seed_keys
+from jaxiso.seeds import Spread, seed_keys
 from jaxiso.training import Training
 from jaxiso.training import train as train_and_save
 from jaxiso.vae.experiment import SeedPrograms, VAEConfig, model_digest, seed_programs
-from jaxiso.vae.options import Options
+from jaxiso.vae.options import Options, has_target, run_config, targets_of
 from jaxiso.vae.tables import spread
 
 TRAIN_SAMPLE = 2000
@@ -109,7 +111,7 @@ def load_training(options: Options) -> tuple[Text, dict[str, Any]]:
     Raises:
         InputError: as `load_text`.
     """
-    chosen = determining(options)
+    chosen = run_config(options)
     text = load_text(chosen, options.corpus, data_dir=options.data_dir, quiet=options.quiet)
     return text, {"experiment": "vae", **chosen, **text.facts}
 
@@ -137,7 +139,8 @@ def announce(text: Text, config: Mapping[str, Any], *, quiet: bool) -> None:
     # Sentences of about 23 words.
     tokens = papers.VAE_CORPORA["dbpedia"]["sentences"] * 23
     times = tokens * theirs["epochs"] * papers.VAE_SEEDS * operations(paper)
-    times /= config["tokens"] * config["epochs"] * config["seeds"] * operations(ours)
+    models = config["seeds"] * len(targets_of(config))
+    times /= config["tokens"] * config["epochs"] * models * operations(ours)
     note(
         "this small model on a small corpus shows that all works; the paper's run is\n"
         f"  python -m jaxiso.vae --corpus dbpedia --posterior {ours.posterior} "
@@ -147,18 +150,45 @@ def announce(text: Text, config: Mapping[str, Any], *, quiet: bool) -> None:
     )
 
 
-def start(config: Mapping[str, Any]) -> tuple[SeedPrograms, dict[str, Any]]:
-    """The compiled programs of a run, and its state before the first update.
+class Models(NamedTuple):
+    """What trains side by side: all seeds with each target KL, one target after the other.
 
-    The state holds those of all seeds (`seeds`), the `sums` of this epoch's losses, and the update
-    at which each seed `diverged`, 0 for none.
+    Attributes:
+        programs: compiled, of all of them.
+        spread: over which devices they are.
+        targets: C of each, on its device.
+        rows: seed and C of each, for the metrics table; no C where there is but one.
     """
-    programs = seed_programs(VAEConfig.of(config))
-    states = programs.init(seed_keys(config["seed"], config["seeds"]))
-    return programs, {
-        "seeds": states,
-        "sums": jnp.zeros((config["seeds"], 4)),
-        "diverged": jnp.zeros(config["seeds"], jnp.int32),
+
+    programs: SeedPrograms
+    spread: Spread
+    targets: Array
+    rows: dict[str, np.ndarray]
+
+
+def count_models(config: Mapping[str, Any]) -> int:
+    """How many train side by side."""
+    return config["seeds"] * len(targets_of(config))
+
+
+def start(config: Mapping[str, Any], spread: Spread) -> tuple[Models, dict[str, Any]]:
+    """The models of a run, and its state before the first update.
+
+    The state holds those of all models (`seeds`), the `sums` of this epoch's losses, and the update
+    at which each `diverged`, 0 for none.
+    """
+    programs, seeds = seed_programs(VAEConfig.of(config), spread), config["seeds"]
+    targets, count = targets_of(config), count_models(config)
+    rows = {"seed": np.tile(np.arange(seeds), len(targets))}
+    each = np.repeat(np.asarray(targets, np.float32), seeds)
+    if len(targets) > 1:
+        rows["C"] = each
+    keys = jnp.tile(seed_keys(config["seed"], seeds), len(targets))
+    models = Models(programs, spread, spread.stack(jnp.asarray(each)), rows)
+    return models, {
+        "seeds": programs.init(spread.stack(keys)),
+        "sums": spread.stack(jnp.zeros((count, 4))),
+        "diverged": spread.stack(jnp.zeros(count, jnp.int32)),
     }
 
 
@@ -171,8 +201,8 @@ def note_divergence(diverged, sums, number):
 def train(run: Run, text: Text, options: Options) -> None:
     """Trains from the last checkpoint on, measures after every epoch, and writes the result."""
     config, length = run.config, len(text.train)
-    model = VAEConfig.of(config)
-    programs, state = start(config)
+    spread = Spread.over(count_models(config))
+    models, state = start(config, spread)
     run.write_json(VOCABULARY, {"words": list(text.vocabulary.words)})
     batches: Iterator[Batch] = iter(())
 
@@ -184,77 +214,95 @@ def train(run: Run, text: Text, options: Options) -> None:
             batches = text.train.epoch((number - 1) // length, start=place)
             batch = next(batches)
         sums = state["sums"] if place else jnp.zeros_like(state["sums"])
-        seeds, sums = programs.step(state["seeds"], sums, batch)
-        diverged = note_divergence(state["diverged"], sums, jnp.int32(number))
+        seeds, sums = models.programs.step(state["seeds"], sums, batch, models.targets)
+        diverged = note_divergence(state["diverged"], sums, np.int32(number))
         found = {"seeds": seeds, "sums": sums, "diverged": diverged}
         return found, int((batch.lengths * batch.rows).sum())
 
     def measure_epoch(state, done):
         if done == 0:  # no rows yet, but the columns that a first checkpoint saves
-            return {name: np.zeros(0) for name in ("seed", "epoch", *COLUMNS)}
+            return {name: np.zeros(0) for name in (*models.rows, "epoch", *COLUMNS)}
         if done % length:
             return None
-        return epoch_columns(programs, state, text, model, done // length)
+        return epoch_columns(models, state, text, config, done // length)
 
     training = Training(
         updates=config["epochs"] * length,
         state=state,
         step=step,
         measure=measure_epoch,
-        what=f"{plain_name(text.corpus.name)} {model.posterior}",
+        what=f"{plain_name(text.corpus.name)} {config['posterior']}",
         unit="tokens",
         units=config["epochs"] * text.train.tokens,
         latest=_latest,
         checkpoint_every=options.checkpoint_every,
         checkpoint_at=lambda done: done % length == 0,
+        spread=spread,
     )
     state, table, seconds = train_and_save(run, training, overwrite=options.overwrite)
-    diverged = np.asarray(state["diverged"]).tolist()
-    summary = summarise(table, {seed: at for seed, at in enumerate(diverged) if at}, length)
+    diverged = np.asarray(state["diverged"]).reshape(-1, config["seeds"])
+    summaries = [
+        {"C": target}
+        | summarise(
+            rows_with(table, target), {seed: int(at) for seed, at in enumerate(ats) if at}, length
+        )
+        for target, ats in zip(targets_of(config), diverged, strict=True)
+    ]
+    if len(summaries) == 1:  # as in all runs from before there were several
+        summary = {name: value for name, value in summaries[0].items() if name != "C"}
+    else:
+        summary = {"updates": training.updates, "targets": summaries}
     digest = model_digest(state["seeds"].params)
     run.finish(summary | {"model": digest, "seconds": round(seconds, 1)})
 
 
+def rows_with(table: Columns, target: float) -> Columns:
+    """The rows of a metrics table that are of one target KL; all where it has no such column."""
+    if "C" not in table:
+        return table
+    keep = np.asarray(table["C"], np.float32) == np.float32(target)
+    return {name: np.asarray(values)[keep].tolist() for name, values in table.items()}
+
+
 def epoch_columns(
-    programs: SeedPrograms, state: Mapping[str, Any], text: Text, config: VAEConfig, epoch: int
+    models: Models, state: Mapping[str, Any], text: Text, config: Mapping[str, Any], epoch: int
 ) -> dict[str, Any]:
-    """A row of measures for each seed, after an epoch.
+    """A row of measures for each model, after an epoch.
 
     Loss, rec and kl of the training sentences are means over the epoch, as the parameters were
     then; all else is of the parameters now, with the target at C.
     """
-    sums = np.asarray(state["sums"])
+    sums = np.asarray(models.spread.whole(state["sums"]))
     with np.errstate(all="ignore"):  # of a run that diverged
         means = sums[:, :3] / sums[:, 3:]
         splits = {
-            "train": measure(programs, state["seeds"], text.train_sample, config),
-            "dev": measure(programs, state["seeds"], text.dev, config),
+            "train": measure(models, state["seeds"], text.train_sample, config),
+            "dev": measure(models, state["seeds"], text.dev, config),
         }
-    seeds = len(sums)
-    columns: dict[str, Any] = {"seed": np.arange(seeds), "epoch": np.full(seeds, epoch)}
+    columns: dict[str, Any] = models.rows | {"epoch": np.full(len(sums), epoch)}
     for split, found in splits.items():
         columns |= {f"{split}_{name}": [row[name] for row in found] for name in MEASURED}
     return columns | dict(zip(("train_loss", "train_rec", "train_kl"), means.T, strict=True))
 
 
 def measure(
-    programs: SeedPrograms, states: Any, batches: Batches, config: VAEConfig
+    models: Models, states: Any, batches: Batches, config: Mapping[str, Any]
 ) -> list[dict[str, float]]:
-    """What `MEASURED` names, of sentences, for each seed; NaN for one that diverged."""
+    """What `MEASURED` names, of sentences, for each model; NaN for one that diverged."""
     parts = []
     for number, batch in enumerate(batches.in_order()):
-        found = list(programs.code(states, batch, number))
-        if config.objective == "iwae":
-            found.append(programs.bound(states, batch, number))
+        found = list(models.programs.code(states, batch, number))
+        if config["objective"] == "iwae":
+            found.append(models.programs.bound(states, batch, number))
+        found = models.spread.whole(found)
         parts.append([np.asarray(values)[:, batch.rows > 0] for values in found])
     coded = [np.concatenate(values, axis=1) for values in zip(*parts, strict=True)]
     rows = []
-    for mean, log_variance, z, rec, kl, *bound in zip(*coded, strict=True):
-        loss = rec
-        if bound:
-            loss = bound[0]
-        elif config.posterior != "none":
-            loss = rec + config.beta * np.abs(kl - config.C)
+    targets = np.repeat(targets_of(config), config["seeds"])
+    for target, mean, log_variance, z, rec, kl, *bound in zip(targets, *coded, strict=True):
+        loss = bound[0] if bound else rec
+        if has_target(config["posterior"], config["objective"]):
+            loss = rec + config["beta"] * np.abs(kl - np.float32(target))
         units = known = math.nan
         if all(np.isfinite(values).all() for values in (mean, log_variance, z)):
             units = float(active_units(mean))
@@ -304,9 +352,19 @@ def summarise(table: Columns, diverged: Mapping[int, int], length: int) -> dict[
 
 def print_result(directory: Path, config: Mapping[str, Any], result: Mapping[str, Any]) -> None:
     """Prints the table of a finished training to standard output."""
-    from rich.table import Table
+    out = printer()
+    for found in result.get("targets", [result]):
+        which = f", C = {found['C']:g}," if "C" in found else ""
+        out.print(_table(found, f"{directory.name}{which} after"))
+    remarks = [found.get("remarks", {}).values() for found in result.get("targets", [result])]
+    for why in dict.fromkeys(chain.from_iterable(remarks)):
+        out.print(f"–: {why}; a lower --lr may help")
+    out.print(f"Time: {duration(result['seconds'])}, {several(config['epochs'], 'epoch')}")
+    out.print(f"Files in {directory}")
 
-    table = Table(title=f"{directory.name} after {several(result['updates'], 'update')}")
+
+def _table(result: Mapping[str, Any], title: str) -> Table:
+    table = Table(title=f"{title} {several(result['updates'], 'update')}")
     for name in ("", *SPLITS):
         table.add_column(name, justify="right" if name else "left")
     for measure, (label, digits) in MEASURED.items():
@@ -315,31 +373,32 @@ def print_result(directory: Path, config: Mapping[str, Any], result: Mapping[str
             mean, sd = result[f"{split}_{measure}"]["mean"], result[f"{split}_{measure}"]["sd"]
             cells.append(spread(mean, sd, digits))
         table.add_row(label, *cells)
-    out = printer()
-    out.print(table)
-    for why in dict.fromkeys(result.get("remarks", {}).values()):
-        out.print(f"–: {why}; a lower --lr may help")
-    out.print(f"Time: {duration(result['seconds'])}, {several(config['epochs'], 'epoch')}")
-    out.print(f"Files in {directory}")
+    return table
 
 
 def print_estimate(text: Text, config: Mapping[str, Any]) -> None:
     """Prints sizes, parameters and time: three updates of all seeds are timed here."""
-    programs, state = start(config)
-    states, sums, seeds = state["seeds"], state["sums"], config["seeds"]
-    parameters = sum(x.size for x in jax.tree.leaves(states.params)) // seeds
+    spread, targets = Spread.over(count_models(config)), targets_of(config)
+    models, state = start(config, spread)
+    states, sums = state["seeds"], state["sums"]
+    parameters = sum(x.size // len(x) for x in jax.tree.leaves(states.params))
+    each = f" with each of {several(len(targets), 'target KL')}" if len(targets) > 1 else ""
     batch = next(text.train.epoch(0))
     times = []
     for _ in range(4):
         began = time.perf_counter()
-        states, sums = jax.block_until_ready(programs.step(states, sums, batch))
+        found = models.programs.step(states, sums, batch, models.targets)
+        states, sums = jax.block_until_ready(found)
         times.append(time.perf_counter() - began)
     rate = batch.tokens.size / min(times[1:])
+    number = 1 if spread.mesh is None else spread.mesh.size
+    on = jax.devices()[0].device_kind
+    on = on if number == 1 else f"{number} devices ({on})"
     epochs, tokens = config["epochs"], config["tokens"] * config["epochs"]
     updates = len(text.train) * epochs
     print(f"sentences     {len(text.corpus.train):,} train, {len(text.corpus.dev):,} dev")
     print(f"vocabulary    {len(text.vocabulary):,} ids with the special ones")
-    print(f"parameters    {parameters:,} a seed, {several(seeds, 'seed')}")
+    print(f"parameters    {parameters:,} a seed, {several(config['seeds'], 'seed')}{each}")
     print(f"updates       {updates:,} in {several(epochs, 'epoch')}")
-    print(f"speed         {rate:,.0f} tokens/s for all seeds on {jax.devices()[0].device_kind}")
+    print(f"speed         {rate:,.0f} tokens/s for all seeds on {on}")
     print(f"whole run     about {duration(tokens / rate)}, measuring not included")

@@ -13,6 +13,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
+from jaxiso import papers
 from jaxiso.bench import measure as bench_measure
 from jaxiso.bench import tables
 from jaxiso.bench import vae as bench_vae
@@ -24,7 +25,6 @@ TINY = Options(what="vae", size="tiny", updates=1, seeds=2, repeats=2, quiet=Tru
 CONFIG = VAEConfig(
     ids=30,
     posterior="isotropic",
-    C=3.0,
     ramp=3,
     beta=0.7,
     embedding_dim=6,
@@ -106,7 +106,7 @@ def test_torch_trains_in_the_same_way(bench_torch: ModuleType):
     for update in range(4):
         key = jax.random.fold_in(state.key, update)
         found = training.update(batch, as_tensor(jax.random.normal(key, (8, 4))))
-        state, losses = step(state, batch)
+        state, losses = step(state, batch, papers.VAE_C)
         assert float(found) == pytest.approx(float(losses.loss), rel=1e-5)
         if update == 0:  # Adam's first mean is a tenth of the gradient
             expected = bench_torch.in_torch_layout(state.optimizer[0].mu)

@@ -79,7 +79,7 @@ def test_options_are_the_papers_by_default():
     assert {name: ours[name] for name in papers.EMBED} == papers.EMBED
     ours = determining(with_defaults(VAEOptions(corpus="dbpedia")))
     assert {name: ours[name] for name in papers.VAE} == papers.VAE
-    assert (ours["seeds"], ours["C"]) == (papers.VAE_SEEDS, papers.VAE_C)
+    assert (ours["seeds"], ours["C"]) == (papers.VAE_SEEDS, [papers.VAE_C])
     for name, facts in papers.VAE_CORPORA.items():
         sizes = CORPORA[name].sizes
         assert sizes is not None

@@ -205,7 +205,8 @@ def test_defaults_of_the_commands_are_the_papers():
         else:
             assert module == "jaxiso.vae"
             options = with_defaults(parse(VAEOptions, prog="", description="", arguments=arguments))
-            target = None if options.posterior == "none" else options.C
+            assert options.C and len(options.C) == 1
+            target = None if options.posterior == "none" else options.C[0]
             named.add((options.corpus, options.posterior, target))
             assert options.seeds == 3 == one["of"]
             assert evaluate == f"python -m jaxiso.vae evaluate {options.out}"

@@ -222,14 +222,14 @@ def test_what_cannot_be_measured_is_nothing_with_its_reason(copied, monkeypatch,
 
 
 def test_a_model_that_diverged_has_no_measures(copied, monkeypatch):
-    load = vae_evaluation.load_model
+    load = vae_evaluation.load_models
 
     def diverged(directory):
-        trained = load(directory)
+        (trained,) = load(directory)
         params = [trained.params[0], jax.tree.map(lambda x: x * np.nan, trained.params[1])]
-        return trained._replace(params=params)
+        return [trained._replace(params=params)]
 
-    monkeypatch.setattr(vae_evaluation, "load_model", diverged)
+    monkeypatch.setattr(vae_evaluation, "load_models", diverged)
     chosen = ("reconstruction", "likelihood", "classification", "posterior", "geometry", "figures")
     run_main("evaluate", copied, *FAST, "--parts", *chosen, "--quiet")
     found = read(copied)

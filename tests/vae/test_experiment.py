@@ -17,7 +17,6 @@ from jaxiso.vae import experiment as vae
 CONFIG = vae.VAEConfig(
     ids=30,
     posterior="diagonal",
-    C=3.0,
     ramp=10,
     embedding_dim=6,
     hidden_dim=8,
@@ -122,10 +121,10 @@ def test_log_weights_by_hand():
 def test_training_reaches_the_target_kl():
     experiment, batch = vae.make_vae(CONFIG), make_batch(rows=12)
     step = jax.jit(experiment.step)
-    state, first = step(jax.jit(experiment.init)(jax.random.key(0)), batch)
+    state, first = step(jax.jit(experiment.init)(jax.random.key(0)), batch, 3.0)
     found = first
     for _ in range(299):
-        state, found = step(state, batch)
+        state, found = step(state, batch, 3.0)
     assert int(state.updates) == 300
     assert float(found.rec) < float(first.rec) - 5
     assert float(found.kl) == pytest.approx(3.0, abs=0.3)
@@ -138,7 +137,7 @@ def test_the_target_rises_linearly():
     step, losses = jax.jit(experiment.step), jax.jit(experiment.losses)
     for update in range(1, 15):
         key, params = jax.random.fold_in(state.key, state.updates), state.params
-        state, found = step(state, batch)
+        state, found = step(state, batch, 3.0)
         expected = losses(params, batch, key, 3.0 * min(1, update / 10))
         assert float(found.loss) == pytest.approx(float(expected.loss), rel=1e-6)
 

@@ -17,6 +17,9 @@ from jaxiso.vae.options import (
     Options,
     complete_config,
     default_name,
+    mark_of,
+    run_config,
+    targets_of,
     with_defaults,
 )
 
@@ -26,8 +29,8 @@ REFERENCE = sorted((Path(__file__).parents[2] / "runs" / "reference").glob("vae-
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ({"C": 0.0}, r"--C 0\.0: must be a finite number above 0"),
-        ({"C": float("nan")}, r"--C nan: must be a finite number above 0"),
+        ({"C": (0.0,)}, r"--C 0\.0: must be a finite number above 0"),
+        ({"C": (5.0, float("nan"))}, r"--C nan: must be a finite number above 0"),
         ({"beta": -1.0}, r"--beta -1\.0: must be a finite number at least 0"),
         ({"epochs": 0}, r"--epochs 0: must be at least 1"),
         ({"batch_size": 0}, r"--batch-size 0: must be at least 1"),
@@ -36,6 +39,10 @@ REFERENCE = sorted((Path(__file__).parents[2] / "runs" / "reference").glob("vae-
         ({"vocabulary": 1}, r"--vocabulary 1: must be at least 2"),
         ({"max_length": 0}, r"--max-length 0: must be at least 1"),
         ({"checkpoint_every": -1}, r"--checkpoint-every -1: must be at least 0"),
+        ({"C": ()}, r"--C: give at least one target, such as --C 5 15 50"),
+        ({"C": (5.0, 15.0, 5.0)}, r"--C 5: given more than once"),
+        ({"C": (5.0, 15.0), "posterior": "none"}, r"--C 5 15: --posterior none has no target KL"),
+        ({"C": (5.0, 15.0), "objective": "iwae"}, r"--C 5 15: --objective iwae has no target KL"),
         ({"samples": 5}, r"--samples 5: only for --objective iwae"),
         ({"objective": "iwae", "posterior": "none"}, r"--posterior none has none"),
     ],
@@ -64,25 +71,34 @@ def test_a_paper_corpus_has_the_papers_settings():
     config = determining(with_defaults(Options(corpus="dbpedia"))) | {"sentences": 140_000}
     assert unlike(config, vae_settings("dbpedia")) == {}
     small = determining(with_defaults(Options()))
-    assert small["hidden_dim"] == 128 and small["C"] == 5 and "out" not in small
+    assert small["hidden_dim"] == 128 and small["C"] == [5] and "out" not in small
 
 
 def test_names_of_runs_say_what_is_unusual():
     usual = with_defaults(Options(corpus="dbpedia", posterior="diagonal"))
     assert default_name(usual, "dbpedia") == "dbpedia-diagonal-C15-3seeds-20epochs"
+    several = with_defaults(Options(corpus="dbpedia", C=(5.0, 15.0, 0.5)))
+    assert default_name(several, "dbpedia") == "dbpedia-isotropic-C5-15-0.5-3seeds-20epochs"
     options = Options(objective="iwae", samples=5, lr=1e-3, seed=2, checkpoint_every=3)
     name = default_name(with_defaults(options), "my/file")
     assert name == "my-file-isotropic-iwae-1seeds-40epochs-samples5-seed2-lr0.001"
 
 
 def test_configs_of_earlier_versions_get_later_defaults():
-    config = determining(with_defaults(Options(corpus="dbpedia"))) | {"experiment": "vae"}
+    config = run_config(with_defaults(Options(corpus="dbpedia"))) | {"experiment": "vae"}
+    assert config["C"] == 15
     config |= {"sentences": 9, "tokens": 99, "ids": 12_003, "vocabulary_digest": "ab"}
     old = {name: value for name, value in config.items() if name not in ("batching", "beta")}
     assert complete_config(old, "run") == config
+    several = complete_config(old | {"C": [5.0, 15.0]}, "run")
+    assert several == config | {"C": [5.0, 15.0]}
+    assert targets_of(config) == [15] and targets_of(several) == [5, 15]
+    assert mark_of(config, 15.0) == "" and mark_of(several, 15.0) == "-C15"
     for changed, message in (
         ({"experiment": "embed"}, r"run: is a run of jaxiso\.embed, not of jaxiso\.vae"),
         ({"C": None}, r"run/config\.json: C None: is it damaged\?"),
+        ({"C": [5.0, "x"]}, r"C \(5\.0, 'x'\): is it damaged"),
+        ({"C": []}, r"--C: give at least one target.* is it damaged"),
         ({"seeds": "two"}, "seeds 'two': is it damaged"),
         ({"seeds": 0}, "--seeds 0: must be at least 1.* is it damaged"),
         ({"ramp": True}, "ramp True: is it damaged"),

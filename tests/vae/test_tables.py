@@ -6,17 +6,16 @@ from pathlib import Path
 
 import pytest
 
-from jaxiso.cli.options import determining
 from jaxiso.papers import Reported
-from jaxiso.vae.options import Options, with_defaults
+from jaxiso.vae.options import Options, run_config, with_defaults
 from jaxiso.vae.tables import TABLES, cell, paper_cell, pool, print_tables, read_evaluation, rows_of
 
 REFERENCE = sorted((Path(__file__).parents[2] / "runs" / "reference").glob("vae-*"))
 
 
 def evaluation(seed: int, rec: list[float | None], run: str = "run", **changes) -> dict:
-    options = Options(corpus="dbpedia", posterior="diagonal", C=5.0, seed=seed, seeds=len(rec))
-    config = determining(with_defaults(options))
+    options = Options(corpus="dbpedia", posterior="diagonal", C=(5.0,), seed=seed, seeds=len(rec))
+    config = run_config(with_defaults(options))
     config |= {"sentences": 13_843, "sentence_rule": "cut", "vocabulary": 6000, **changes}
     measures = {"rec": {"values": rec}, "kl": {"values": [5.0] * len(rec)}}
     remarks = {"rec": "diverged"} if None in rec else {}

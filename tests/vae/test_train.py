@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from typing import Any
 
 import jax
 import numpy as np
@@ -14,10 +15,10 @@ from commands import command, kill_at
 from jaxiso.cli.console import InputError
 from jaxiso.cli.options import determining
 from jaxiso.runs import read_config
-from jaxiso.seeds import seed_keys
-from jaxiso.vae.experiment import VAEConfig, make_vae, over_seeds
+from jaxiso.seeds import ONE_DEVICE
+from jaxiso.vae.experiment import VAEConfig, make_vae
 from jaxiso.vae.options import Options, with_defaults
-from jaxiso.vae.train import MEASURED, load_text, load_training, measure, operations
+from jaxiso.vae.train import MEASURED, load_text, load_training, measure, operations, start
 
 from .conftest import SMALL, run_main
 
@@ -110,15 +111,16 @@ def test_a_run_that_diverges_says_when(corpus, tmp_path, capsys):
 def test_the_loss_of_iwae_is_its_bound_on_all_splits(corpus):
     options = with_defaults(Options(corpus=str(corpus), quiet=True, batch_size=8, vocabulary=40))
     text = load_text(determining(options), str(corpus), data_dir=None, quiet=True)
-    config = VAEConfig(34, "diagonal", 8, 12, 4, objective="iwae", samples=3, C=50.0)
-    experiment = make_vae(config)
-    programs = over_seeds(experiment)
-    states = programs.init(seed_keys(0, 1))
-    (found,) = measure(programs, states, text.dev, config)
+    config: dict[str, Any] = {"posterior": "diagonal", "objective": "iwae", "C": 50.0, "seeds": 1}
+    config |= {"ids": 34, "embedding_dim": 8, "hidden_dim": 12, "latent_dim": 4, "samples": 3}
+    config |= {"seed": 0, "ramp": 5, "beta": 1.0, "lr": 0.1}
+    models, state = start(config, ONE_DEVICE)
+    states = state["seeds"]
+    (found,) = measure(models, states, text.dev, config)
     params = jax.tree.map(lambda x: x[0], states.params)
     losses, count = 0.0, 0
     key = jax.random.key(3)
-    bound = jax.jit(experiment.losses)
+    bound = jax.jit(make_vae(VAEConfig.of(config)).losses)
     for batch in text.dev.in_order():
         mean = bound(params, batch, key, 50.0).loss
         losses, count = losses + float(mean) * batch.rows.sum(), count + batch.rows.sum()
