@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 
 import jax
-import numpy as np
 import pytest
+from made_texts import write_corpus
 
 from jaxiso.vae.__main__ import main
 
@@ -29,20 +28,7 @@ def standard_promotion():
 
 @pytest.fixture(scope="session")
 def corpus(tmp_path_factory) -> Path:
-    """A hundred and twenty labelled sentences; each of two classes has its own words.
-
-    All have six words: each length is a program to compile, and lengths matter elsewhere.
-    """
-    rng = np.random.default_rng(0)
-    lines = {}
-    while len(lines) < 120:
-        label = len(lines) % 2
-        words = [f"w{i}" for i in rng.integers(15 * label, 15 * label + 15, 6)]
-        lines[" ".join(words)] = "ab"[label]
-    path = tmp_path_factory.mktemp("text") / "toy.jsonl"
-    rows = (json.dumps({"text": text, "label": label}) for text, label in lines.items())
-    path.write_text("\n".join(rows) + "\n")
-    return path
+    return write_corpus(tmp_path_factory.mktemp("text") / "toy.jsonl")
 
 
 @pytest.fixture(scope="session")
