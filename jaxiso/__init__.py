@@ -34,6 +34,7 @@ if TYPE_CHECKING:  # what type checkers see of the table below
     from jaxiso.metrics.dimension import participation_ratio as participation_ratio
     from jaxiso.metrics.isotropy import isoscore as isoscore
     from jaxiso.metrics.isotropy import isoscore_from_covariance as isoscore_from_covariance
+    from jaxiso.metrics.isotropy import isoscore_star as isoscore_star
     from jaxiso.metrics.isotropy import isotropy_score as isotropy_score
     from jaxiso.metrics.isotropy import mean_cosine as mean_cosine
     from jaxiso.metrics.posterior import active_directions as active_directions
@@ -74,6 +75,7 @@ _PUBLIC = {
     ),
     "isoscore": ("metrics.isotropy", "how evenly all directions are used, 0 to 1"),
     "isoscore_from_covariance": ("metrics.isotropy", "the same, of a covariance matrix"),
+    "isoscore_star": ("metrics.isotropy", "IsoScore of a batch, steadied by a larger sample"),
     "isotropy_score": ("metrics.isotropy", "Mu and Viswanath's, seen from the origin"),
     "load_run": ("load", "config, metrics and trained models of a run"),
     "maximum_explainable_variance": (

@@ -49,3 +49,15 @@ def centred_gram(points: np.ndarray) -> np.ndarray:
         total += x.sum(axis=0)
         gram += x.T @ x
     return gram - np.outer(total, total / n)
+
+
+def unit_rows(x: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Rows divided by their lengths, also where the squares of these are out of range.
+
+    Returns:
+        Those, zeros where a row has no direction; and which rows have one, as ones and zeros.
+    """
+    size = np.abs(x).max(axis=1, keepdims=True)
+    x = x / np.where(size > 0, size, 1)
+    x /= np.where(size > 0, np.linalg.norm(x, axis=1, keepdims=True), 1)
+    return x, (size[:, 0] > 0).astype(np.float64)

@@ -125,10 +125,10 @@ def metric(
             bound.apply_defaults()
             given = bound.arguments
             mesh = given.pop("mesh", None)
-            traced = any(isinstance(given[name], Tracer) for name in arrays)
+            traced = any(isinstance(value, Tracer) for value in given.values())
             found = checked_points(given[points], least=least)
             if host is not None and mesh is None and not traced and _fits_host(found):
-                given[points] = _on_host(found, translate=translate, scale=scale)
+                given[points] = on_host(found, translate=translate, scale=scale)
                 if "labels" in given:
                     _number_labels(given, len(found), plan)
                 return _placed(host(**given))
@@ -229,7 +229,7 @@ def _on_device(checked: Any, *, translate: bool, scale: bool) -> np.ndarray | Ar
     return checked if checked.dtype == np.float32 else checked.astype(np.float32)
 
 
-def _on_host(checked: Any, *, translate: bool, scale: bool) -> np.ndarray:
+def on_host(checked: Any, *, translate: bool, scale: bool) -> np.ndarray:
     """Checked points in NumPy, which may be taken to double precision block by block."""
     checked = np.asarray(checked)
     return checked if _in_single(checked) else in_double(checked, translate=translate, scale=scale)

@@ -13,7 +13,7 @@ import numpy as np
 
 from jaxiso.metrics.clusters import calinski_harabasz_score, davies_bouldin_score
 from jaxiso.metrics.dimension import effective_rank, participation_ratio
-from jaxiso.metrics.isotropy import isoscore, isotropy_score, mean_cosine
+from jaxiso.metrics.isotropy import isoscore, isoscore_star, isotropy_score, mean_cosine
 
 K, D = 4, 5
 FREE = [
@@ -23,6 +23,7 @@ FREE = [
     effective_rank,
     mean_cosine,
     isotropy_score,
+    partial(isoscore_star, reference_covariance=np.diag(np.arange(1.0, D + 1))),
 ]
 LABELLED = [calinski_harabasz_score, davies_bouldin_score]
 

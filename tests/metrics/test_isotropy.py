@@ -14,6 +14,7 @@ from jaxiso.metrics.isotropy import (
     isoscore,
     isoscore_from_covariance,
     isoscore_from_eigenvalues,
+    isoscore_star,
     isotropy_score,
     log_partitions,
     mean_cosine,
@@ -110,6 +111,133 @@ def test_covariance_form(factor):
         isoscore_from_covariance(covariance), seven_steps(normal()), rtol=1e-5
     )
     assert np.isnan(isoscore_from_covariance(np.zeros((D, D))))
+
+
+# --- corrected for the size of the sample --------------------------------------------------------
+
+
+def corrected_by_definition(points) -> float:
+    """(a₁/a₂ - 1) / (d - 1), with both estimates as they are defined."""
+    c = np.cov(np.asarray(points, np.float64), rowvar=False)
+    v, t, q = len(points) - 1, np.trace(c), np.sum(c**2)
+    a2 = v**2 / ((v - 1) * (v + 2)) * (q - t**2 / v)
+    a1 = v / ((v - 1) * (v + 2)) * ((v + 1) * t**2 - 2 * q)
+    return float((a1 / a2 - 1) / (len(c) - 1))
+
+
+@pytest.mark.parametrize("n", [5, N])
+def test_corrected_by_definition(n):
+    points = normal(n=n)
+    expected = corrected_by_definition(points)
+    np.testing.assert_allclose(isoscore(points, corrected=True), expected, rtol=1e-6)
+    traced = jax.jit(lambda x: isoscore(x, corrected=True))(points.astype(np.float32))
+    np.testing.assert_allclose(traced, expected, rtol=1e-5)
+    covariance = np.cov(points, rowvar=False)
+    np.testing.assert_allclose(isoscore_from_covariance(covariance, n=n), expected, rtol=1e-6)
+    variances = covariance_eigenvalues(points)
+    assert isoscore_from_eigenvalues(variances, D, n=n) == pytest.approx(expected, rel=1e-9)
+
+
+@pytest.mark.parametrize("spread", [1e-2, 1e-4])
+def test_corrected_where_one_direction_dominates(spread):
+    points = dominated(spread)
+    excess = participation(points) * (D - 1)
+    expected = (N + 1) * excess / (N - 2 - excess) / (D - 1)
+    np.testing.assert_allclose(isoscore(points, corrected=True), expected, rtol=1e-6)
+    traced = jax.jit(lambda x: isoscore(x, corrected=True))(points.astype(np.float32))
+    np.testing.assert_allclose(traced, expected, rtol=1e-4)
+
+
+@pytest.mark.parametrize("least", [1.0, 0.01])
+def test_corrected_is_unbiased(least):
+    """The plain score of 80 points in 100 dimensions is about half of what it should be."""
+    variances = np.geomspace(1, least, 100)
+    true = (variances.sum() ** 2 / (variances**2).sum() - 1) / 99
+    clouds = np.random.default_rng(3).normal(size=(60, 80, 100)) * np.sqrt(variances)
+    corrected = [float(isoscore(cloud, corrected=True)) for cloud in clouds]
+    error = np.std(corrected) / np.sqrt(len(clouds))
+    assert abs(np.mean(corrected) - true) < 3 * error < 0.03
+    assert np.mean([float(isoscore(cloud)) for cloud in clouds]) < 0.65 * true
+
+
+def test_corrected_may_exceed_one_and_needs_four_points():
+    square = np.array([[1.0, 0], [-1, 0], [0, 1], [0, -1]])
+    assert float(isoscore(square, corrected=True)) == pytest.approx(5.0)  # e = 1, ν = 3
+    with pytest.raises(ValueError, match="corrected IsoScore needs at least 4 points; got 3"):
+        isoscore(square[:3], corrected=True)
+    with pytest.raises(ValueError, match="at least 4 points; got 3"):
+        jax.jit(lambda x: isoscore(x, corrected=True))(square[:3])
+    assert np.isnan(isoscore(np.ones((5, 3)), corrected=True))
+    assert np.isinf(isoscore(np.eye(5), corrected=True))  # a simplex: all that vary vary alike
+
+
+def test_corrected_gradient():
+    points, way, step = normal(), normal(1), 1e-6
+    ahead, behind = (corrected_by_definition(points + s * way) for s in (step, -step))
+    gradient = jax.grad(lambda x: isoscore(x, corrected=True))(jnp.asarray(points, jnp.float32))
+    np.testing.assert_allclose(np.sum(gradient * way), (ahead - behind) / (2 * step), rtol=1e-3)
+
+
+# --- IsoScore* -----------------------------------------------------------------------------------
+
+
+def points_of_covariance(variances) -> np.ndarray:
+    """Points of exactly this diagonal covariance."""
+    d = len(variances)
+    corners = np.concatenate([np.eye(d), -np.eye(d)])
+    return corners * np.sqrt(np.asarray(variances) * (2 * d - 1) / 2)
+
+
+def test_star_identities():
+    for k in (1, 4, 10):
+        some = points_of_covariance(np.arange(10) < k)
+        assert float(isoscore_star(some, np.eye(10), 0)) == pytest.approx((k - 1) / 9)
+    for x, expected in ((25, 0.0914826), (75, 0.0280440)):
+        far = points_of_covariance([x, *[1] * 9])
+        assert float(isoscore_star(far, zeta=0.0)) == pytest.approx(expected, abs=5e-8)
+        assert float(isoscore_star(np.eye(10), np.diag([x, *[1] * 9]), 1)) == pytest.approx(
+            expected, abs=5e-8
+        )
+    assert float(isoscore_star(normal(), zeta=1)) == 1
+    assert np.isnan(isoscore_star(np.ones((4, 3)), zeta=0))
+
+
+def test_star_is_isoscore_of_the_mixture():
+    points, reference, zeta = normal(), np.cov(normal(1) ** 3, rowvar=False), 0.3
+    mixture = (1 - zeta) * np.cov(points, rowvar=False) + zeta * reference
+    expected = isoscore_from_covariance(mixture)
+    np.testing.assert_allclose(isoscore_star(points, reference, zeta), expected, rtol=1e-6)
+    x = jnp.asarray(points + 5, jnp.float32)
+    traced = jax.jit(isoscore_star)(x, reference, zeta)
+    np.testing.assert_allclose(traced, expected, rtol=1e-5)
+    few = isoscore_star(points[:5], reference, 0.99)
+    np.testing.assert_allclose(few, isoscore_from_covariance(reference), rtol=0.1)
+
+
+def test_star_gradient():
+    points, way, step, reference = normal(), normal(2), 1e-6, np.cov(normal(1), rowvar=False)
+
+    def score(points):
+        eigenvalues = np.linalg.eigvalsh(0.8 * np.cov(points, rowvar=False) + 0.2 * reference)
+        return isoscore_from_eigenvalues(eigenvalues, D)
+
+    slope = (score(points + step * way) - score(points - step * way)) / (2 * step)
+    gradient = jax.grad(isoscore_star)(jnp.asarray(points, jnp.float32), reference)
+    np.testing.assert_allclose(np.sum(gradient * way), slope, rtol=1e-3)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ((np.eye(D + 1),), rf"reference covariance of shape \({D}, {D}\).*got \(7, 7\)"),
+        ((np.ones((D, 2)),), r"square reference covariance matrix; got shape \(6, 2\)"),
+        ((np.full((D, D), np.nan),), "reference covariance contains NaN"),
+        ((np.eye(D), 1.5), "zeta must be from 0 to 1; got 1.5"),
+    ],
+)
+def test_star_refuses(arguments, message):
+    with pytest.raises(ValueError, match=message):
+        isoscore_star(normal(), *arguments)
 
 
 SEEDS = st.integers(0, 2**32 - 1)
