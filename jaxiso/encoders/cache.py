@@ -7,10 +7,11 @@ content as well: what a disk or a hand has changed is noticed, and computed anew
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from importlib.metadata import version
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 from safetensors import SafetensorError, safe_open
@@ -21,6 +22,68 @@ from jaxiso.cli.files import digest_of, file_digest, replacing
 from jaxiso.encoders.weights import EncoderFiles
 
 VALUES_VERSION = "2"  # raise it when vectors change by more than rounding
+
+
+class Work(NamedTuple):
+    """What is to be encoded, and where the result is kept.
+
+    Attributes:
+        texts: none is blank where the model has no special tokens.
+        files: the encoder.
+        folder: of the cache.
+        batch_size: texts at a time; None for what suits the device.
+        quiet: no progress bar and no notes.
+    """
+
+    texts: list[str]
+    files: EncoderFiles
+    folder: Path
+    batch_size: int | None
+    quiet: bool
+
+
+def cached_layers(
+    work: Work,
+    what: str,
+    numbers: tuple[int, ...],
+    rows: int,
+    make: Callable[[tuple[int, ...]], np.ndarray],
+) -> np.ndarray:
+    """Vectors of some layers, each of which is a file of its own.
+
+    Args:
+        work: what is encoded.
+        what: tells apart what is made of the same texts: a pooling, say.
+        numbers: of the layers.
+        rows: vectors of a layer.
+        make: gives those of the layers that are not there, (layers, rows, dim), in one pass.
+
+    Returns:
+        float32 (layers, rows, dim).
+
+    Raises:
+        InputError: what was made is not finite.
+    """
+    key = cache_key(work.files, work.texts)
+    entries = {
+        number: work.folder / f"{digest_of(key, what, f'layer {number}')}.safetensors"
+        for number in numbers
+    }
+    there: dict[int, np.ndarray] = {}
+    for number, path in entries.items():
+        vectors = load_vectors(path, rows, quiet=work.quiet)
+        if vectors is not None:
+            there[number] = vectors
+    missing = tuple(number for number in entries if number not in there)
+    if missing:
+        made = make(missing)
+        work.files.check_finite(made)
+        for number, vectors in zip(missing, made, strict=True):
+            save_vectors(entries[number], vectors, quiet=work.quiet)
+        if missing == numbers:
+            return made
+        there |= zip(missing, made, strict=True)
+    return np.stack([there[number] for number in numbers])
 
 
 def cache_key(files: EncoderFiles, texts: Sequence[str]) -> str:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import operator
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Literal, NamedTuple, overload
 
@@ -11,11 +11,10 @@ import numpy as np
 
 from jaxiso.cli import machine
 from jaxiso.cli.console import InputError, note
-from jaxiso.cli.files import digest_of
 from jaxiso.encoders.architecture import read_size
-from jaxiso.encoders.cache import cache_key, load_vectors, save_vectors
+from jaxiso.encoders.cache import Work, cache_key, cached_layers, load_vectors, save_vectors
 from jaxiso.encoders.models import pooling_weights
-from jaxiso.encoders.running import batches, check_finite, open_texts, token_batches
+from jaxiso.encoders.running import batches, open_texts, token_batches, token_places
 from jaxiso.encoders.settings import normalises
 from jaxiso.encoders.tokens import token_names
 from jaxiso.encoders.weights import EncoderFiles, find_encoder, width
@@ -118,7 +117,7 @@ def encode(
         raise ValueError(f"batch_size is {batch_size}, expected at least 1")
     files = find_encoder(encoder, quiet=quiet)
     folder = (cache_dir or machine.cache_dir()) / "embeddings"
-    work = _Work(texts, files, folder, batch_size, quiet)
+    work = Work(texts, files, folder, batch_size, quiet)
     last = isinstance(layers, str) and layers == "last"
     if last and pooling == "mean" and not tokens:
         return _sentences(work)
@@ -128,14 +127,6 @@ def encode(
         return found._replace(vectors=found.vectors[0]) if last else found
     vectors = _pooled(work, numbers, pooling)
     return vectors[0] if last else vectors
-
-
-class _Work(NamedTuple):
-    texts: list[str]
-    files: EncoderFiles
-    folder: Path
-    batch_size: int | None
-    quiet: bool
 
 
 def layer_numbers(layers: Layers, files: EncoderFiles) -> tuple[int, ...]:
@@ -169,7 +160,7 @@ def check_texts(texts: Sequence[str]) -> list[str]:
     return texts
 
 
-def _sentences(work: _Work) -> np.ndarray:
+def _sentences(work: Work) -> np.ndarray:
     """What sentence-transformers gives."""
     texts, files, folder, batch_size, quiet = work
     if not (files.directory / "modules.json").is_file():
@@ -186,12 +177,12 @@ def _sentences(work: _Work) -> np.ndarray:
         for mine, ids, mask in batches(model, found, files.name, batch_size, quiet=quiet):
             out = model.sentences(ids, mask, normalise=normalise)
             vectors[mine] = out[: len(mine)]
-        check_finite(vectors, files)
+        files.check_finite(vectors)
         save_vectors(stored, vectors, quiet=quiet)
     return vectors
 
 
-def _pooled(work: _Work, numbers: tuple[int, ...], pooling: Pooling) -> np.ndarray:
+def _pooled(work: Work, numbers: tuple[int, ...], pooling: Pooling) -> np.ndarray:
     """Texts' vectors, (layers, n, dim)."""
     texts, files, quiet = work.texts, work.files, work.quiet
     if not texts:
@@ -205,18 +196,14 @@ def _pooled(work: _Work, numbers: tuple[int, ...], pooling: Pooling) -> np.ndarr
             made[:, mine] = out[:, : len(mine)]
         return made
 
-    return _cached(work, numbers, pooling, len(texts), make)
+    return cached_layers(work, pooling, numbers, len(texts), make)
 
 
-def _of_tokens(work: _Work, numbers: tuple[int, ...]) -> TokenVectors:
+def _of_tokens(work: Work, numbers: tuple[int, ...]) -> TokenVectors:
     """Tokens' vectors, (layers, n, dim)."""
     texts, files, quiet = work.texts, work.files, work.quiet
     model, found = open_texts(texts, files, quiet=quiet)
-    counts = [int((~special).sum()) for special in found.special]
-    starts = np.cumsum([0, *counts])
-    ids = np.zeros(starts[-1], np.int32)
-    for text, (one, special) in enumerate(zip(found.ids, found.special, strict=True)):
-        ids[starts[text] : starts[text + 1]] = one[~special]
+    ids, owners, starts = token_places(found)
 
     def make(missing: tuple[int, ...]) -> np.ndarray:
         made = np.empty((len(missing), len(ids), model.dim), np.float32)
@@ -225,38 +212,7 @@ def _of_tokens(work: _Work, numbers: tuple[int, ...]) -> TokenVectors:
                 made[:, starts[text] : starts[text + 1]] = batch.states[:, row, batch.mask[row]]
         return made
 
-    vectors = _cached(work, numbers, "tokens", len(ids), make)
+    vectors = cached_layers(work, "tokens", numbers, len(ids), make)
     distinct, place = np.unique(ids, return_inverse=True)
     names = token_names(files.directory, distinct)
-    owners = np.repeat(np.arange(len(texts), dtype=np.int32), counts)
     return TokenVectors(vectors, owners, ids, [names[i] for i in place.tolist()])
-
-
-def _cached(
-    work: _Work,
-    numbers: tuple[int, ...],
-    what: str,
-    rows: int,
-    make: Callable[[tuple[int, ...]], np.ndarray],
-) -> np.ndarray:
-    """Vectors (layers, rows, dim); `make` gives those of the layers that are not on disk."""
-    key = cache_key(work.files, work.texts)
-    entries = {
-        number: work.folder / f"{digest_of(key, what, f'layer {number}')}.safetensors"
-        for number in numbers
-    }
-    there: dict[int, np.ndarray] = {}
-    for number, path in entries.items():
-        vectors = load_vectors(path, rows, quiet=work.quiet)
-        if vectors is not None:
-            there[number] = vectors
-    missing = tuple(number for number in entries if number not in there)
-    if missing:
-        made = make(missing)
-        check_finite(made, work.files)
-        for number, vectors in zip(missing, made, strict=True):
-            save_vectors(entries[number], vectors, quiet=work.quiet)
-        if missing == numbers:
-            return made
-        there |= zip(missing, made, strict=True)
-    return np.stack([there[number] for number in numbers])

@@ -54,6 +54,18 @@ def open_texts(
     return model, found
 
 
+def token_places(tokens: Tokens) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """The tokens of all texts in a row, special ones left out.
+
+    Returns:
+        int32 ids (n,); int32 (n,), which text each is from; where each text begins, (texts + 1,).
+    """
+    ids = [one[~special] for one, special in zip(tokens.ids, tokens.special, strict=True)]
+    counts = [len(one) for one in ids]
+    owners = np.repeat(np.arange(len(ids), dtype=np.int32), counts)
+    return np.concatenate([np.zeros(0, np.int32), *ids]), owners, np.cumsum([0, *counts])
+
+
 def batches(
     model: Model, tokens: Tokens, name: str, batch_size: int | None, *, quiet: bool
 ) -> Iterator[tuple[np.ndarray, np.ndarray, np.ndarray]]:
@@ -81,9 +93,3 @@ def token_batches(
         for row, text in enumerate(mine):
             words[row, : len(tokens.ids[text])] = ~tokens.special[text]
         yield TokenBatch(mine, words, model.states(ids, mask, layers, None))
-
-
-def check_finite(vectors: np.ndarray, files: EncoderFiles) -> None:
-    """Raises InputError if a vector is not finite."""
-    if not np.isfinite(vectors).all():
-        raise InputError(f"{files.weights} gives vectors that are not finite: it is damaged")

@@ -12,6 +12,8 @@ import re
 from dataclasses import dataclass
 from pathlib import Path
 
+import numpy as np
+
 from jaxiso.cli.console import InputError, first_line, note
 from jaxiso.cli.files import digest_of, read_object
 from jaxiso.encoders.architecture import read_size
@@ -109,6 +111,11 @@ class EncoderFiles:
             return weights_digest(self.weights)
         parts = _parts(self.directory)
         return digest_of(*(f"{name} {weights_digest(self.directory / name)}" for name in parts))
+
+    def check_finite(self, vectors: np.ndarray) -> None:
+        """Raises InputError if a vector that these weights gave is not finite."""
+        if not np.isfinite(vectors).all():
+            raise InputError(f"{self.weights} gives vectors that are not finite: it is damaged")
 
 
 def published_name(encoder: str) -> str | None:

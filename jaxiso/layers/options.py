@@ -1,0 +1,98 @@
+"""Options of `python -m jaxiso.layers`: what --help shows, and what is allowed.
+
+Nothing heavy is imported here, so that --help is fast.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated, Literal
+
+from annotated_types import Ge
+from tyro.conf import arg
+
+from jaxiso.cli.console import InputError
+from jaxiso.cli.options import Checked, DataDir, Or, Quiet, Seed
+
+ABOUT = """\
+The geometry of a model's representations, layer by layer, on texts of your own.
+
+    python -m jaxiso.layers --encoder minilm mpnet --texts reviews.csv --labels label --plot figure
+
+Layer 0 is the embedding layer. Of each layer: IsoScore, as it is and corrected for the number of
+vectors; mean cosine; effective rank; intrinsic dimension (TwoNN); the largest share of the mean
+cosine that one (rogue) dimension holds. With labels also silhouette, Euclidean and cosine,
+Calinski–Harabasz and Davies–Bouldin. Vectors are the network's own, never normalised.
+
+With --tokens the vectors are of single tokens, drawn at random from all texts, and there are
+Ethayarajh's measures of how contextual words are: self-similarity, intra-sentence similarity and
+maximum explainable variance, as they are and less what tokens drawn at random give. A word is a
+token of the model's vocabulary that is in at least five texts.
+
+BERT, MPNet and RoBERTa models run in Flax, all others in PyTorch: pip install "jaxiso[torch]". What
+is encoded is kept on disk, so that a second run takes seconds.
+"""
+
+
+@dataclass(frozen=True)
+class Options(Checked):
+    """The command line; each field is an option."""
+
+    texts: str = ""
+    """File of texts: .txt (a text a line), .csv, .tsv, .jsonl, .parquet, .arrow, .feather, a folder
+    by datasets.save_to_disk; or a corpus: lee, dbpedia, yahoo, brown."""
+    encoder: tuple[str, ...] = ("minilm",)
+    """One or more models: minilm, mpnet, roberta, a folder, or a name on the hub (owner/name)."""
+    labels: str | None = None
+    """A column or field of the texts' file; or a file of labels, one a text."""
+    text_field: str | None = None
+    """Which column or field holds the texts. By default text, sentence, content, document, or the
+    only one."""
+    label_column: str | None = None
+    """Which column, array or field of a file of labels."""
+    limit: Annotated[int, Ge(3), Or(0)] = 2000
+    """Take a random sample of this many texts, where there are more; 0 for all."""
+    pooling: Literal["mean", "cls", "last"] = "mean"
+    """A text's vector: the mean of its tokens, its first token, or its last."""
+    tokens: bool = False
+    """Measure the vectors of single tokens instead of texts."""
+    token_sample: Annotated[int, Ge(20)] = 10_000
+    """Tokens to draw; up to as many again are kept of words and of whole texts."""
+    batch_size: Annotated[int | None, Ge(1)] = None
+    """Texts at a time, rounded down to a power of two. By default what suits their length and the
+    device."""
+    data_dir: DataDir = None
+    seed: Seed = 0
+    json: bool = False
+    """Print JSON instead of tables."""
+    plot: Annotated[Path | None, arg(metavar="PATH")] = None
+    """File for a figure, written as .png and .pdf: each measure by layer."""
+    quiet: Quiet = False
+
+    def __post_init__(self) -> None:
+        """Refuses values out of bounds, and options that do not go together.
+
+        Raises:
+            InputError: names the option, its value and what is allowed.
+        """
+        super().__post_init__()
+        if not self.texts:
+            raise InputError(
+                "no texts given: python -m jaxiso.layers --texts FILE; --help says more"
+            )
+        if not self.encoder or not all(self.encoder):
+            raise InputError("--encoder: give a model's name or folder, such as minilm")
+        twice = next((one for one in self.encoder if self.encoder.count(one) > 1), None)
+        if twice is not None:
+            raise InputError(f"--encoder {twice}: given twice")
+        if self.label_column is not None and self.labels is None:
+            raise InputError(f"--label-column {self.label_column}: only with --labels FILE")
+        if self.tokens and self.pooling != "mean":
+            raise InputError(f"--pooling {self.pooling}: not with --tokens, which are not pooled")
+        if not self.tokens and self.token_sample != Options.token_sample:
+            raise InputError(f"--token-sample {self.token_sample}: only with --tokens")
+        if self.plot is not None and self.plot.name in ("", ".."):
+            raise InputError(
+                f"--plot {self.plot}: must be the name of a file, such as figures/layers.png"
+            )
