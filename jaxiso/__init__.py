@@ -37,6 +37,7 @@ if TYPE_CHECKING:  # what type checkers see of the table below
     from jaxiso.metrics.isotropy import isoscore_star as isoscore_star
     from jaxiso.metrics.isotropy import isotropy_score as isotropy_score
     from jaxiso.metrics.isotropy import mean_cosine as mean_cosine
+    from jaxiso.metrics.neighbours import twonn as twonn
     from jaxiso.metrics.posterior import active_directions as active_directions
     from jaxiso.metrics.posterior import active_units as active_units
     from jaxiso.metrics.posterior import aggregated_posterior as aggregated_posterior
@@ -50,8 +51,13 @@ if TYPE_CHECKING:  # what type checkers see of the table below
         simplified_silhouette_samples as simplified_silhouette_samples,
     )
     from jaxiso.metrics.silhouette import simplified_silhouette_score as simplified_silhouette_score
+    from jaxiso.metrics.spectrum import alpha_req as alpha_req
+    from jaxiso.metrics.spectrum import numerical_rank as numerical_rank
+    from jaxiso.metrics.spectrum import rankme as rankme
     from jaxiso.metrics.text import corpus_bleu as corpus_bleu
     from jaxiso.metrics.text import rouge_n as rouge_n
+    from jaxiso.metrics.uniformity import sampled_uniformity as sampled_uniformity
+    from jaxiso.metrics.uniformity import uniformity as uniformity
 
 __version__ = version("jaxiso")
 
@@ -61,6 +67,7 @@ _PUBLIC = {
     "active_directions": ("metrics.posterior", "in how many directions posterior means vary"),
     "active_units": ("metrics.posterior", "in how many dimensions posterior means vary"),
     "aggregated_posterior": ("metrics.posterior", "its log determinant and mean"),
+    "alpha_req": ("metrics.spectrum", "α-ReQ: how fast the variances decay"),
     "calinski_harabasz_score": ("metrics.clusters", "spread between labels over spread within"),
     "corpus_bleu": ("metrics.text", "BLEU of a corpus"),
     "cosine_contributions": ("metrics.contextual", "what each dimension adds to the mean cosine"),
@@ -84,10 +91,13 @@ _PUBLIC = {
     ),
     "mean_cosine": ("metrics.isotropy", "mean cosine between two points"),
     "mutual_information": ("metrics.posterior", "between sentences and their codes"),
+    "numerical_rank": ("metrics.spectrum", "directions that vary, other than by rounding"),
     "participation_ratio": ("metrics.dimension", "directions used, by variances"),
+    "rankme": ("metrics.spectrum", "RankMe: entropy of singular values, not centred"),
     "rogue_share": ("metrics.contextual", "largest share of the mean cosine in one dimension"),
     "rouge_n": ("metrics.text", "ROUGE-n of a corpus"),
     "sampled_silhouette": ("metrics.silhouette", "the mean of all, ± its error, from a sample"),
+    "sampled_uniformity": ("metrics.uniformity", "uniformity by random pairs, ± its error"),
     "self_similarity": ("metrics.contextual", "cosines of a word's vectors across texts"),
     "silhouette_in_batches": ("metrics.silhouette", "the same step by step"),
     "silhouette_samples": ("metrics.silhouette", "the silhouette of each point"),
@@ -95,6 +105,8 @@ _PUBLIC = {
     "simplified_silhouette_samples": ("metrics.silhouette", "from distances to centroids"),
     "simplified_silhouette_score": ("metrics.silhouette", "their mean"),
     "transforms": ("transforms", "center, whiten, all-but-the-top, …: fit, then apply"),
+    "twonn": ("metrics.neighbours", "intrinsic dimension, by two neighbours of each point"),
+    "uniformity": ("metrics.uniformity", "how evenly directions cover the sphere"),
 }
 
 __all__ = list(_PUBLIC)  # pyright: ignore[reportUnsupportedDunderAll]

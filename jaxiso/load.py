@@ -25,7 +25,7 @@ from jaxiso.data.sentences import split_words
 from jaxiso.data.vocabulary import Vocabulary
 from jaxiso.embed.options import full_config
 from jaxiso.embed.result import final_params
-from jaxiso.metrics.arrays import as_matrix
+from jaxiso.metrics.spectrum import as_matrix
 from jaxiso.models.decoding import greedy_decode
 from jaxiso.models.heads import HiddenHead, LinearHead
 from jaxiso.models.vae import Encoded, TextVAE

@@ -8,8 +8,6 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from jaxiso.metrics.labels import refuse_masked
-
 
 def as_array(points: Any) -> np.ndarray | jax.Array:
     """Points of any kind as an array of NumPy, or as the array of JAX that they are.
@@ -83,51 +81,6 @@ def _refuse_objects(points: Any, found: np.ndarray) -> None:
 
 def _is_row(value: Any) -> bool:
     return hasattr(value, "__len__") and not isinstance(value, str | bytes)
-
-
-def as_matrix(points: Any, *, least: int = 1) -> np.ndarray:
-    """Concrete points, checked, as a matrix of NumPy: float32 if its numbers fit, else float64.
-
-    Args:
-        points: shape (n, d), as for `as_array`.
-        least: the smallest number of points.
-
-    Raises:
-        ValueError: no 2-d array of real numbers, fewer than `least` points, no features, or a
-            masked, NaN or infinite value.
-    """
-    if isinstance(points, np.ma.MaskedArray):
-        refuse_masked(points, "points")
-    found = np.asarray(as_array(points))
-    check_shape(found, least)
-    small = jnp.issubdtype(found.dtype, jnp.floating) and found.dtype.itemsize <= 4
-    found = found.astype(np.float32 if small else np.float64, copy=False)
-    if not np.isfinite(found).all():
-        row, column = (int(i) for i in np.argwhere(~np.isfinite(found))[0])
-        raise ValueError(
-            f"Input contains NaN or infinity: points[{row}, {column}] is {found[row, column]}."
-        )
-    return found
-
-
-def check_shape(points: np.ndarray | jax.Array, least: int) -> None:
-    """Refuses what is no 2-d array of real numbers with `least` rows and a column.
-
-    Raises:
-        ValueError: says what was expected.
-    """
-    if points.ndim != 2:
-        raise ValueError(
-            f"Expected a 2D array of points, one a row; got an array of shape {points.shape}."
-        )
-    n, d = points.shape
-    if n < least or d < 1:
-        raise ValueError(
-            f"Found array with {n} point(s) of {d} feature(s) (shape={points.shape}) while a "
-            f"minimum of {least} point(s) and 1 feature is required."
-        )
-    if not any(jnp.issubdtype(points.dtype, kind) for kind in (jnp.floating, jnp.integer)):
-        raise ValueError(f"Expected real numbers as points; got dtype {points.dtype}.")
 
 
 def resolution(points: np.ndarray | jax.Array) -> float:

@@ -105,10 +105,12 @@ def _effective_rank_on_host(points: np.ndarray) -> float:
     x = points.astype(np.float64) - points[0]
     x = x - x.mean(axis=0)
     singular = np.linalg.svd(x, compute_uv=False)
-    return _exp_entropy(singular[singular > 10 * np.finfo(np.float64).eps * singular.max()])
+    return entropy_rank_on_host(singular)
 
 
-def _exp_entropy(singular: np.ndarray) -> float:
+def entropy_rank_on_host(singular: np.ndarray) -> float:
+    """`entropy_rank` in NumPy and double precision."""
+    singular = singular[singular > 10 * np.finfo(np.float64).eps * singular.max()]
     share = singular / singular.sum()
     return float(np.exp(-(share * np.log(share)).sum())) if len(share) else float("nan")
 
@@ -140,7 +142,11 @@ def effective_rank(points: Points, *, mesh: OnMesh = None) -> Float[Array, ""]:
     """
     # Not from the covariance: its rounding errors would count as singular values of 3e-4 each.
     rows = mesh or ALL
-    singular = singular_values(centred(points, rows), rows.axis)
+    return entropy_rank(singular_values(centred(points, rows), rows.axis))
+
+
+def entropy_rank(singular: Float[Array, " m"]) -> Float[Array, ""]:
+    """Exp of the entropy of singular values' shares; NaN if all are zero."""
     total = jnp.sum(singular)
     share = singular / jnp.where(total > 0, total, 1)
     taken = share > 10 * jnp.finfo(share.dtype).eps * jnp.max(share)
@@ -203,4 +209,4 @@ def effective_rank_from_eigenvalues(eigenvalues: np.ndarray) -> float:
         return float("nan")
     # Smaller ones are rounding errors, of which each would count as a direction of 1e-8.
     taken = eigenvalues > len(eigenvalues) * np.finfo(np.float64).eps * eigenvalues.max()
-    return _exp_entropy(np.sqrt(eigenvalues[taken] / eigenvalues.max()))
+    return entropy_rank_on_host(np.sqrt(eigenvalues[taken] / eigenvalues.max()))

@@ -8,6 +8,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from jaxiso.metrics.arrays import distinct_rows
+from jaxiso.metrics.moments import blocks
 from jaxiso.metrics.spectrum import PrincipalAxes, principal_axes
 from jaxiso.transforms.steps import (
     AllButTheTop,
@@ -19,7 +20,6 @@ from jaxiso.transforms.steps import (
     Unit,
     Whiten,
     apply_on_host,
-    blocks_of,
 )
 
 ROGUE = 3
@@ -85,7 +85,7 @@ def fit_standardize(sample: Sample) -> Found:
     """Means and standard deviations of the population."""
     x = sample.x
     mean = _mean(x)
-    deviation = np.sqrt(sum(((block - mean) ** 2).sum(axis=0) for block in blocks_of(x)) / len(x))
+    deviation = np.sqrt(sum(((block - mean) ** 2).sum(axis=0) for block in blocks(x)) / len(x))
     constant = deviation <= np.maximum(sample.noise, np.finfo(np.float64).eps * np.abs(mean))
     remark = (
         f"standardize: {constant.sum():,} of {x.shape[1]:,} dimensions do not vary, and become zero"
@@ -194,12 +194,12 @@ def fit_cluster(sample: Sample, k: int | None = None, removed: int | None = None
 
 def _mean(x: np.ndarray) -> np.ndarray:
     first = x[0].astype(np.float64)  # so that vectors in one place become zeros
-    return first + sum((block - first).sum(axis=0) for block in blocks_of(x)) / len(x)
+    return first + sum((block - first).sum(axis=0) for block in blocks(x)) / len(x)
 
 
 def root_mean_squares(x: np.ndarray) -> np.ndarray:
     """Root mean square of each dimension."""
-    return np.sqrt(sum((block**2).sum(axis=0) for block in blocks_of(x)) / len(x))
+    return np.sqrt(sum((block**2).sum(axis=0) for block in blocks(x)) / len(x))
 
 
 FITS: dict[str, Callable[..., Found]] = {

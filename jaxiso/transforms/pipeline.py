@@ -10,7 +10,8 @@ import jax.numpy as jnp
 from jax.core import Tracer
 
 from jaxiso.cli.transforms import Step, read_steps, written
-from jaxiso.metrics.arrays import as_array, as_matrix, resolution
+from jaxiso.metrics.arrays import as_array, resolution
+from jaxiso.metrics.spectrum import as_matrix
 from jaxiso.transforms.fits import FITS, Sample, root_mean_squares
 from jaxiso.transforms.steps import Params, apply_on_host, apply_step, placed
 

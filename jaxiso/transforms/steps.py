@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 
+from jaxiso.metrics.moments import blocks
 from jaxiso.metrics.points import dot, lengths
-
-ROWS = 8192  # computed in float64 at once
 
 
 class Center(NamedTuple):
@@ -119,17 +118,11 @@ def apply_on_host(steps: Sequence[Params], x: np.ndarray) -> np.ndarray:
     """Steps applied in float64, in blocks of rows; the result has the type of x."""
     steps = [jax.tree.map(np.asarray, params) for params in steps]
     found = []
-    for block in blocks_of(x):
+    for block in blocks(x):
         for params in steps:
             block = apply_step(params, block)
         found.append(block.astype(x.dtype))
     return np.concatenate(found)
-
-
-def blocks_of(x: np.ndarray) -> Iterator[np.ndarray]:
-    """The rows in blocks, in float64."""
-    for start in range(0, len(x), ROWS):
-        yield x[start : start + ROWS].astype(np.float64)
 
 
 def placed(params: Params, kind: Any) -> Params:
