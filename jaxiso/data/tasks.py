@@ -64,6 +64,8 @@ _SUPERSENSES = (
     "state substance time"
 )
 
+_DIGITS: dict[str, Any] = {"kind": "vectors", "page": "https://archive.ics.uci.edu/dataset/80"}
+
 _ROWS = (
     Task(
         name="polarity",
@@ -115,11 +117,16 @@ _ROWS = (
         for name, (fields, classes, about) in _GLUE.items()
     ),
     Task(
+        name="parity",
+        classes=("even", "odd"),
+        about="is a handwritten digit even or odd (8×8 images, from scikit-learn: no download)",
+        **_DIGITS,
+    ),
+    Task(
         name="digits",
-        kind="vectors",
         classes=tuple("0123456789"),
-        about="8×8 images of handwritten digits, from scikit-learn: needs no download",
-        page="https://archive.ics.uci.edu/dataset/80",
+        about="which of ten it is; ten collapsed labels leave room for isotropy",
+        **_DIGITS,
     ),
 )
 

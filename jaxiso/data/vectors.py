@@ -191,8 +191,8 @@ def load_vectors_file(
     return vectors, labelled(name, targets, classes, str(path), found.left_out)
 
 
-def load_digits_task() -> tuple[np.ndarray, Items]:
-    """The `digits` task: 1,797 images of 8×8 pixels, part of scikit-learn.
+def load_digits_task(name: str) -> tuple[np.ndarray, Items]:
+    """The tasks `digits` and `parity`: 1,797 images of 8×8 pixels, part of scikit-learn.
 
     Each image is scaled to unit length, as the sentence encoders' vectors are: Adam's steps are
     absolute, and beside raw pixels (0 to 16, length about 55) they would be lost.
@@ -203,8 +203,10 @@ def load_digits_task() -> tuple[np.ndarray, Items]:
     from sklearn.datasets import load_digits
 
     digits: Any = load_digits()
-    targets, classes = digits.target.astype(np.int32), TASKS["digits"].classes
-    items = labelled("digits", targets, classes, "scikit-learn's load_digits", {})
+    targets, classes = digits.target.astype(np.int32), TASKS[name].classes
+    if name == "parity":
+        targets = targets % 2
+    items = labelled(name, targets, classes, "scikit-learn's load_digits", {})
     lengths = np.linalg.norm(digits.data, axis=1, keepdims=True)
     return (digits.data / lengths).astype(np.float32), items
 

@@ -67,7 +67,7 @@ def load_embeddings(options: Options) -> Embeddings:
     else:
         task = find_task(options.task)
         if task.kind == "vectors":
-            found = _of_vectors(*load_digits_task())
+            found = _of_vectors(*load_digits_task(task.name))
         else:
             items = load_task(task.name, data_dir=options.data_dir, quiet=options.quiet)
             found = (_of_words if task.kind == "word" else _of_sentences)(items, options)

@@ -3,7 +3,8 @@
 The experiment of "Isotropy, Clusters, and Classifiers": the vectors themselves are parameters, and
 IsoScore and silhouette are measured before training and after every update.
 
-With no option at all it runs on scikit-learn's digits, which need no download. Your own vectors:
+With no option at all it tells scikit-learn's even digits from odd ones, which needs no download.
+Your own vectors:
 --vectors FILE, of any format that jaxiso.score reads, such as .npz with arrays X (n, d) and y (n
 labels).
 
@@ -55,7 +56,7 @@ LEAST, MOST = 1e-30, 1e30
 class Options(Checked):
     """The command line; each field is an option. Defaults are the paper's settings."""
 
-    task: str = "digits"
+    task: str = "parity"
     """What to train on; the tasks are listed above."""
     vectors: Annotated[Path | None, FREE] = None
     """Your own vectors instead of a task: a file of any format that jaxiso.score reads. A .npz file

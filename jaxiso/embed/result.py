@@ -48,8 +48,9 @@ def write_result(
     }
     if config["isotropy"] is not None:
         drawn = {"frontier": figures.figure_frontier}
+    room = isoscore_of_collapsed_labels(config)
     for name, draw in drawn.items():
-        save_figure(draw(metrics, title), run.directory / FIGURES / name)
+        save_figure(draw(metrics, title, room), run.directory / FIGURES / name)
     run.finish(make_result(config, metrics, seconds=seconds))
 
 
@@ -111,6 +112,7 @@ def make_result(config: Mapping[str, Any], metrics: Metrics, *, seconds: float) 
         **summary,
         "paper": None if target is None else {name: getattr(target, name) for name in compared},
         "not_as_in_the_paper": list(unlike.values()),
+        "isoscore_of_collapsed_labels": isoscore_of_collapsed_labels(config),
         "seconds": round(seconds, 1),
     }
 
@@ -125,6 +127,21 @@ def count_parameters(config: Mapping[str, Any]) -> int:
     if config["hidden"] is None:
         return vectors + classes * (width + bias)
     return vectors + config["hidden"] * (width + 1) + classes * (config["hidden"] + bias)
+
+
+def isoscore_of_collapsed_labels(config: Mapping[str, Any]) -> float | None:
+    """The largest IsoScore that vectors can have where each of K labels has become one point.
+
+    K points span at most K - 1 directions, alike where they are the corners of a regular simplex:
+    (K - 2) / (d - 1). So few labels leave no room for isotropy, and many do.
+
+    Returns:
+        None for items of several vectors, whose labels do not say where a vector belongs.
+    """
+    if config["inputs"] != 1 or config["dim"] < 2:
+        return None
+    directions = min(config["clusters"] - 1, config["dim"])
+    return (directions - 1) / (config["dim"] - 1)
 
 
 def print_result(directory: Path, result: Mapping[str, Any]) -> None:
@@ -223,6 +240,12 @@ def _number(value: float | None, form: str = ".5f", mark: str = "", *, none="not
 def remarks(result: Mapping[str, Any]) -> list[str]:
     """Lines below the table: how the run differs from the paper's, and what is not defined."""
     lines = [f"Not as in the paper: {line}" for line in result["not_as_in_the_paper"]]
+    room = result.get("isoscore_of_collapsed_labels")
+    if room is not None:
+        lines.append(
+            f"If each label became one point, IsoScore could still be up to {room:.5f}: "
+            "(labels - 2) / (dimensions - 1)"
+        )
     for summary in result.get("frontier", [result]):
         which = f" with λ = {summary['isotropy']:g}" if "isotropy" in summary else ""
         step = summary["diverged_at"]

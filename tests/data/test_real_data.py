@@ -66,8 +66,16 @@ def test_every_word_has_a_vector(name, data_dir, capsys):
     assert f"{len(items):,} of {len(items):,} words, 300-d" in capsys.readouterr().err
 
 
+def test_parity_is_of_the_digits():
+    vectors, items = load_digits_task("parity")
+    of_digits, digits = load_digits_task("digits")
+    np.testing.assert_array_equal(vectors, of_digits)
+    odd = [int(digits.classes[code]) % 2 for code in digits.targets]
+    assert [items.classes[code] for code in items.targets] == ["odd" if o else "even" for o in odd]
+
+
 def test_digits():
-    vectors, items = load_digits_task()
+    vectors, items = load_digits_task("digits")
     assert vectors.shape == (1797, 64) and vectors.dtype == np.float32
     assert items.texts == [] and items.classes == TASKS["digits"].classes
     np.testing.assert_array_equal(items.index, np.arange(1797)[:, None])

@@ -25,12 +25,21 @@ def test_frontier_shows_every_weight():
 def test_panels_show_the_mean_over_seeds():
     table = {**METRICS, "seed": [0, 1, 0, 1]}
     figure = figure_across_training(table, "a$_$b [red]")
-    silhouette, isoscore = (np.asarray(ax.lines[0].get_ydata()) for ax in figure.axes)
+    silhouette, raw, isoscore = (np.asarray(ax.lines[0].get_ydata()) for ax in figure.axes)
     np.testing.assert_allclose(silhouette, [0, 0.35])
+    np.testing.assert_allclose(raw, [0.5, 0.15])
     assert np.max(isoscore) == 1 and np.min(isoscore) < 0.5
     assert figure.get_suptitle() == "a$_$b [red]"
     line = figure_relationship(table, "").axes[0].lines[0]
     np.testing.assert_allclose(np.asarray(line.get_xydata()), [[0.5, 0], [0.15, 0.35]])
+
+
+def test_what_collapsed_labels_leave_room_for_is_drawn():
+    table = {**METRICS, "seed": [0, 1, 0, 1]}
+    level = figure_across_training(table, "", 0.127).axes[1].lines[1].get_ydata()
+    place = figure_relationship(table, "", 0.127).axes[0].lines[1].get_xdata()
+    assert list(level) == list(place) == [0.127, 0.127]
+    assert len(figure_relationship(table, "", 0.0).axes[0].lines) == 1  # of two labels: at the edge
 
 
 def test_runs_that_diverged_can_be_drawn(tmp_path):

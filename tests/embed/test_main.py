@@ -107,11 +107,11 @@ def test_a_run_from_start_to_end(runs, run_main, vectors, capsys):
         run_main("--vectors", vectors, *WHOLE, "--seeds", 3, "--out", out)
 
 
-def test_with_no_task_it_is_digits(run_main, tmp_path, capsys, monkeypatch):
+def test_with_no_task_it_is_parity(run_main, tmp_path, capsys, monkeypatch):
     monkeypatch.chdir(tmp_path)
     run_main("--updates", 2, "--seeds", 1)
-    assert "digits" in capsys.readouterr().out
-    out = tmp_path / "runs" / "digits-1seeds-2updates"
+    assert "parity" in capsys.readouterr().out
+    out = tmp_path / "runs" / "parity-1seeds-2updates"
     assert read(out)[3]["vectors"].shape == (1, 1797, 64)
     run_main("--updates", 1, "--seeds", 1, "--overwrite", "--out", out)
     assert read(out)[0].num_rows == 2

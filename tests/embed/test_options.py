@@ -64,7 +64,7 @@ def test_help_is_light_and_has_defaults(capsys):
     with pytest.raises(SystemExit, match="0"):
         main(["--help"])
     words = " ".join(capsys.readouterr().out.replace("│", " ").split())  # lines are wrapped
-    for text in ("--task", "(default: digits)", "--seeds", "(default: 5)", "(default: 20000)"):
+    for text in ("--task", "(default: parity)", "--seeds", "(default: 5)", "(default: 20000)"):
         assert text in words
     assert "mrpc: do two news sentences mean the same" in words
 

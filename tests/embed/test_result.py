@@ -10,11 +10,13 @@ from rich.console import Console
 from jaxiso.cli.console import InputError
 from jaxiso.embed.result import (
     count_parameters,
+    isoscore_of_collapsed_labels,
     make_result,
     print_result,
     remarks,
     result_table,
 )
+from jaxiso.metrics.isotropy import isoscore
 
 REFERENCE = Path(__file__).parents[2] / "runs" / "reference"
 SHAPE = {"vectors": 40, "dim": 6, "inputs": 2, "classes": ["a", "b", "c"], "bias": True}
@@ -160,3 +162,17 @@ def test_numbers_of_reference_runs_are_made_again():
     old = json.loads((folder / "result.json").read_text())
     new = make_result(config_of("wnli-minilm"), table, seconds=old["seconds"])
     assert {name: new[name] for name in old} == old and np.isfinite(old["pearson_r"])
+
+
+def test_collapsed_labels_leave_room_for_isotropy():
+    """The corners of a regular simplex, many points at each, have just that IsoScore."""
+    for labels, dim in ((2, 7), (5, 7), (8, 7), (20, 7)):
+        room = isoscore_of_collapsed_labels({"inputs": 1, "clusters": labels, "dim": dim})
+        corners = np.eye(labels) - 1 / labels  # of labels - 1 dimensions
+        if labels <= dim:
+            points = np.zeros((labels, dim))
+            points[:, :labels] = corners
+            assert room == pytest.approx(float(isoscore(np.repeat(points, 3, axis=0))), abs=1e-6)
+        else:
+            assert room == 1
+    assert isoscore_of_collapsed_labels({"inputs": 2, "clusters": 2, "dim": 7}) is None
