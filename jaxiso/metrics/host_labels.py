@@ -13,6 +13,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from typing import Any, NamedTuple
 
+import jax
 import numpy as np
 from jaxtyping import Float, Int
 
@@ -169,17 +170,19 @@ def unit_rows(points: np.ndarray, rows: Int[np.ndarray, " m"]) -> Float[np.ndarr
 
 
 def refuse_zeros(points: Any) -> None:
-    """Raises the ValueError for the first of the points that is zero, if one is."""
-    zero = ~np.asarray((points != 0).any(axis=1))
-    if zero.any():
-        refuse_zero(int(np.argmax(zero)))
+    """Raises the ValueError for points of which one is zero; names it where they are all here."""
+    row = None
+    if not isinstance(points, jax.Array) or points.is_fully_addressable:
+        row = int(np.argmax(~np.asarray(points).any(axis=1)))
+    refuse_zero(row)
 
 
-def refuse_zero(row: int) -> None:
+def refuse_zero(row: int | None) -> None:
     """Raises the ValueError for a point without direction."""
+    where = "" if row is None else f": points[{row}] is zero"
     raise ValueError(
-        f"Cosine distance is not defined for zero vectors: points[{row}] is zero. Leave it out, or "
-        "choose metric='euclidean'."
+        f"Cosine distance is not defined for zero vectors{where}. Leave them out, or choose "
+        "metric='euclidean'."
     )
 
 

@@ -20,6 +20,7 @@ import jax.numpy as jnp
 from jaxtyping import Array, Float, Int
 
 from jaxiso.metrics.clusters import Clusters
+from jaxiso.metrics.mesh import ALL, Rows
 from jaxiso.metrics.points import dot, in_range, lengths, to_unit_size
 
 
@@ -40,20 +41,22 @@ class LabelTiles(NamedTuple):
 
     @classmethod
     def of(cls, codes: Int[Array, " n"], k: int) -> LabelTiles:
-        """Of codes 0 to k - 1, which may be traced."""
+        """Of codes 0 to k - 1, which may be traced; k for rows of padding, which get no place."""
         n = codes.shape[0]
         # Half of a label's points on average, so that at most half of the places are padding.
         tile = max(8, min(512, 1 << (max(n // (2 * k), 1)).bit_length()))
         tiles = n // tile + k
-        counts = jnp.bincount(codes, length=k).astype(jnp.int32)
-        ends = jnp.cumsum(-(-counts // tile))
+        counts = jax.ops.segment_sum(jnp.ones_like(codes), codes, k)
+        used = -(-counts // tile)
+        ends = jnp.cumsum(used)
         by_label = jnp.argsort(codes, stable=True).astype(jnp.int32)
-        mine = codes[by_label]
+        mine = jnp.minimum(codes[by_label], k - 1)
         rank = jnp.arange(n, dtype=jnp.int32) - (jnp.cumsum(counts) - counts)[mine]
-        places = (ends - -(-counts // tile))[mine] * tile + rank
-        order = jnp.full(tiles * tile, n, jnp.int32).at[places].set(by_label)
+        places = (ends - used)[mine] * tile + rank
+        places = jnp.where(codes[by_label] < k, places, tiles * tile).astype(jnp.int32)
+        order = jnp.full(tiles * tile, n, jnp.int32).at[places].set(by_label, mode="drop")
         place = jnp.zeros(n, jnp.int32).at[by_label].set(places)
-        numbers = jnp.arange(tiles, dtype=jnp.int32)
+        numbers = jnp.arange(tiles, dtype=ends.dtype)
         label = jnp.minimum(jnp.searchsorted(ends, numbers, side="right"), k - 1).astype(jnp.int32)
         return cls(order.reshape(tiles, tile), place, label, numbers < ends[-1])
 
@@ -80,7 +83,7 @@ class LabelTiles(NamedTuple):
 
         def visit(tile):
             order, label, filled = tile
-            nothing = jnp.zeros(order.shape, offsets.dtype)
+            nothing = (0 * order).astype(offsets.dtype)
             return jax.lax.cond(filled, of_tile, lambda *_: nothing, order, label)
 
         found = jax.lax.map(visit, (self.order, self.label, self.filled))
@@ -88,17 +91,22 @@ class LabelTiles(NamedTuple):
 
 
 def squared_silhouettes(
-    points: Float[Array, "n d"], codes: Int[Array, " n"], k: int, metric: str
+    points: Float[Array, "n d"],
+    codes: Int[Array, " n"],
+    k: int,
+    metric: str,
+    rows: Rows = ALL,
 ) -> Float[Array, " n"]:
     """Silhouettes under "sqeuclidean" or "cosine" distance, in O(n·d·K).
 
-    NaN if a point is zero under cosine.
+    NaN if a point is zero under cosine. On a mesh only sums by label go from device to device.
     """
-    x, usable = _prepared(points, metric)
-    clusters = Clusters.of(x, codes, k)
+    x, usable = _prepared(points, metric, rows)
+    clusters = _clusters(x, codes, k, rows)
     squares = jnp.sum(clusters.offsets**2, axis=1)
     counts = clusters.counts
-    spread = jax.ops.segment_sum(squares, codes, k) / jnp.maximum(counts, 1)
+    spread = rows.everywhere(jax.ops.segment_sum(rows.only(squares), codes, k))
+    spread = rows.here(spread) / jnp.maximum(counts, 1)
     # Unit vectors are rounded, so that the same direction comes in several.
     smallest = (8 * float(jnp.finfo(x.dtype).eps)) ** 2 if metric == "cosine" else 0.0
 
@@ -108,19 +116,25 @@ def squared_silhouettes(
         cohesion = means[:, label] * counts[label] / jnp.maximum(counts[label] - 1, 1)
         return _scores(cohesion, means, label, counts)
 
-    found = LabelTiles.of(codes, k).each(clusters.offsets, clusters.away_from, scores)
+    found = LabelTiles.of(rows.only(codes, fill=k), k).each(
+        clusters.offsets, clusters.away_from, scores
+    )
     return jnp.where(usable, found, jnp.nan)
 
 
 def simplified_silhouettes(
-    points: Float[Array, "n d"], codes: Int[Array, " n"], k: int, metric: str
+    points: Float[Array, "n d"],
+    codes: Int[Array, " n"],
+    k: int,
+    metric: str,
+    rows: Rows = ALL,
 ) -> Float[Array, " n"]:
     """Silhouettes from distances to centroids, under cosine to their directions, in O(n·d·K).
 
-    NaN if a point is zero under cosine.
+    NaN if a point is zero under cosine. On a mesh only sums by label go from device to device.
     """
-    x, usable = _prepared(points, metric)
-    clusters = Clusters.of(x, codes, k)
+    x, usable = _prepared(points, metric, rows)
+    clusters = _clusters(x, codes, k, rows)
     offsets, away_from, vanished = clusters.offsets, clusters.away_from, None
     if metric == "cosine":
         centroids = clusters.rounded + clusters.rest
@@ -140,7 +154,7 @@ def simplified_silhouettes(
             distances = jnp.where(vanished[None, :], 2, squares)
         return _scores(distances[:, label], distances, label, clusters.counts)
 
-    found = LabelTiles.of(codes, k).each(offsets, away_from, scores)
+    found = LabelTiles.of(rows.only(codes, fill=k), k).each(offsets, away_from, scores)
     return jnp.where(usable, found, jnp.nan)
 
 
@@ -153,12 +167,17 @@ def _scores(cohesion: Array, distances: Array, label: Array, counts: Array) -> A
     return jnp.where(defined, (separation - cohesion) / jnp.where(defined, largest, 1), 0)
 
 
-def _prepared(points: Array, metric: str) -> tuple[Array, Array]:
+def _clusters(points: Array, codes: Array, k: int, rows: Rows) -> Clusters:
+    offsets, *shared = Clusters.of(points, codes, k, rows)
+    return Clusters(offsets, *rows.here(shared))
+
+
+def _prepared(points: Array, metric: str, rows: Rows) -> tuple[Array, Array]:
     """Points of about unit size, or of unit length, and whether all have a direction."""
     if metric != "cosine":
-        return to_unit_size(points), jnp.asarray(True)
+        return to_unit_size(points, rows), jnp.asarray(True)
     points = in_range(points, axis=1)
     size = jax.lax.stop_gradient(jnp.max(jnp.abs(points), axis=1, keepdims=True))
     x = points / jnp.where(size > 0, size, 1)
     squares = jnp.sum(x**2, axis=1, keepdims=True)
-    return x * jax.lax.rsqrt(jnp.where(squares > 0, squares, 1)), jnp.all(size > 0)
+    return x * jax.lax.rsqrt(jnp.where(squares > 0, squares, 1)), rows.all(size > 0)

@@ -86,6 +86,16 @@ class Rows:
         mine = jax.lax.axis_index(self.axis) == 0
         return jax.lax.psum(jnp.where(mine, rows[0], 0), self.axis)
 
+    def here(self, values: Any) -> Any:
+        """A copy for each device of values that all devices share.
+
+        Inside of a loop or a condition the derivative of such a copy would add up over devices,
+        which may not all come there.
+        """
+        if self.axis is None:
+            return values
+        return jax.tree.map(lambda value: jax.lax.pcast(value, self.axis, to="varying"), values)
+
     def gathered(self, value: Array) -> Array:
         """The values of all devices, stacked: shape (P, ...)."""
         if self.axis is None:
@@ -199,6 +209,13 @@ def spread(array: Any, mesh: Mesh, *, size: int | None = None, fill: Any = 0) ->
         )
 
     return Spread(place(array, fill), place(np.ones(n, bool), False))
+
+
+def places(n: int, parts: int, size: int) -> np.ndarray:
+    """Where `spread` puts each of n rows, if each of some devices gets `size` rows: shape (n,)."""
+    ends = n * np.arange(1, parts + 1) // parts
+    starts = np.concatenate([[0], ends[:-1]])
+    return np.arange(n) + np.repeat(np.arange(parts) * size - starts, ends - starts)
 
 
 def _on_host(array: jax.Array, mesh: Mesh) -> bool:

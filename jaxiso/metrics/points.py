@@ -17,12 +17,13 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 from jax.core import Tracer
+from jax.experimental.multihost_utils import process_allgather
 from jax.sharding import Mesh
 from jaxtyping import Array, Bool, Float, Int
 
 from jaxiso.metrics.arrays import as_array
 from jaxiso.metrics.labels import as_codes, as_given_codes, refuse_masked
-from jaxiso.metrics.mesh import ALL, Rows, as_auto, check_mesh, rows_each, spread
+from jaxiso.metrics.mesh import ALL, Rows, as_auto, check_mesh, places, rows_each, spread
 from jaxiso.metrics.mesh import padded as padded
 from jaxiso.metrics.mesh import size_class as size_class
 from jaxiso.metrics.moments import ROWS, origin
@@ -58,6 +59,7 @@ def metric(
     plan: Callable[[Any, int], Hashable] | None = None,
     guard: bool = True,
     host: Callable[..., Any] | None = None,
+    by_point: bool = False,
 ) -> Callable[[Callable[P, R]], Callable[P, R]]:
     """Makes a metric of a function of arrays: it checks concrete arguments, then compiles.
 
@@ -81,6 +83,8 @@ def metric(
         host: the same function in NumPy and double precision, which compiles nothing. It takes the
             place of the program for concrete arrays where that is no loss: on a CPU, and elsewhere
             for few points. It gets an array of NumPy that holds all digits, and no `mesh`.
+        by_point: the function has a result for each row that it gets, shape (m,). Those of padding
+            are left out.
     """
 
     def decorate(function: Callable[P, R]) -> Callable[P, R]:
@@ -112,9 +116,8 @@ def metric(
                 return guarded(Rows(real, axis), by_rows | given)
 
             spec = jax.P(axis)
-            return jax.shard_map(part, mesh=on, in_specs=(spec, spec), out_specs=jax.P())(
-                real, by_rows
-            )
+            out = spec if by_point else jax.P()
+            return jax.shard_map(part, mesh=on, in_specs=(spec, spec), out_specs=out)(real, by_rows)
 
         program.__name__ = function.__name__  # as profiles show it
         program = jax.jit(program, static_argnames=fixed)
@@ -131,7 +134,7 @@ def metric(
                 given[points] = on_host(found, translate=translate, scale=scale)
                 if "labels" in given:
                     _number_labels(given, len(found), plan)
-                return _placed(host(**given))
+                return placed(host(**given))
             given[points] = _on_device(found, translate=translate, scale=scale)
             for name in also:
                 given[name] = _on_device(checked_points(given[name]), translate=False, scale=False)
@@ -145,25 +148,41 @@ def metric(
                 mesh = as_auto(mesh)
                 first = next((a for a in arrays if isinstance(given[a], Tracer)), points)
                 size = rows_each(given[first], mesh)
-                placed = {name: spread(given[name], mesh, size=size) for name in arrays}
-                real = placed[points].real
-                given |= {name: placed[name].rows for name in arrays}
+                on_mesh = {name: spread(given[name], mesh, size=size) for name in arrays}
+                real = on_mesh[points].real
+                given |= {name: on_mesh[name].rows for name in arrays}
             elif "mesh" in others and not traced:
                 size = size_class(n)
                 real = np.arange(size) < n
                 given |= {name: padded(given[name], size) for name in arrays}
-            return program(mesh, real, **given)
+            found = program(mesh, real, **given)
+            return only_points(found, n, 1 if mesh is None else mesh.size) if by_point else found
 
         return checked
 
     return decorate
 
 
-def _placed(measured: Any) -> Any:
+def placed(measured: Any) -> Any:
     """Numbers of the host as arrays of JAX; not by `jnp.asarray`, which compiles."""
     kind = jax.dtypes.canonicalize_dtype(np.float64)
     with jax.ensure_compile_time_eval():  # also while `jit` traces a function around it
         return jax.tree.map(lambda value: jax.device_put(np.asarray(value, kind)), measured)
+
+
+def only_points(values: Array, n: int, parts: int) -> Any:
+    """Of a value for each row of padded points, spread over so many devices, those of the points.
+
+    Taken by NumPy where they are concrete, as JAX would compile a program for each n.
+    """
+    if len(values) == n:
+        return values
+    real = places(n, parts, len(values) // parts)
+    if isinstance(values, Tracer):
+        return values[jnp.asarray(real, jnp.int32)]
+    if not values.is_fully_addressable:
+        return process_allgather(values, tiled=True)[real]
+    return np.asarray(values)[real]
 
 
 def _fits_host(points: np.ndarray | Array) -> bool:

@@ -17,6 +17,7 @@ from jax.core import Tracer
 from jaxtyping import Array, Float
 
 from jaxiso.metrics.pairwise import TilePlan, TileShape
+from jaxiso.metrics.points import placed
 from jaxiso.metrics.sampling import Design, Sampled, in_batches
 from jaxiso.metrics.silhouette_programs import (
     from_centroids,
@@ -94,7 +95,7 @@ def silhouette_score(
         found = sampled_silhouette(
             X, labels, sample_size, **given, mesh=mesh, num_labels=num_labels
         )
-        return _result(found.value)
+        return placed(found.value)
     return _mean(X, labels, metric, average, mesh, num_labels, plan=plan)
 
 
@@ -113,7 +114,8 @@ def silhouette_samples(
         Shape (n,), in the order of X; 0 for a point that is alone in its cluster.
     """
     check_choice("metric", metric, METRICS)
-    return _result(_all(X, labels, metric, mesh, num_labels, plan=plan)[0])
+    found, _, _ = _all(X, labels, metric, mesh, num_labels, plan=plan)
+    return found if isinstance(found, jax.Array) else placed(found)
 
 
 def simplified_silhouette_score(
@@ -164,7 +166,8 @@ def simplified_silhouette_samples(
 ) -> Float[Array, " n"]:
     """Simplified silhouette of each point, shape (n,); as `simplified_silhouette_score`."""
     check_choice("metric", metric, METRICS[:3])
-    return _result(_all(X, labels, metric, mesh, num_labels, simplified=True)[0])
+    found, _, _ = _all(X, labels, metric, mesh, num_labels, simplified=True)
+    return found if isinstance(found, jax.Array) else placed(found)
 
 
 def sampled_silhouette(
@@ -272,10 +275,10 @@ def _mean(
     found, codes, k = _all(X, labels, metric, mesh, num_labels, simplified=simplified, plan=plan)
     if isinstance(found, np.ndarray):
         if average == "micro":
-            return _result(found.mean(dtype=np.float64))
+            return placed(found.mean(dtype=np.float64))
         counts = np.bincount(codes, minlength=k)
         used = counts > 0
-        return _result((np.bincount(codes, found, minlength=k)[used] / counts[used]).mean())
+        return placed((np.bincount(codes, found, minlength=k)[used] / counts[used]).mean())
     if average == "micro":
         return jnp.mean(found)
     counts = jnp.bincount(codes, length=k).astype(found.dtype)
@@ -300,19 +303,14 @@ def _all(
             X, labels, metric, simplified=simplified, mesh=mesh, num_labels=num_labels
         )
         return known.of(None), known.codes, known.k
-    if mesh is not None:
-        raise ValueError("mesh= takes concrete points and labels; got traced ones, or a plan.")
     if num_labels is None and isinstance(plan, TilePlan):
         num_labels = plan.counts.shape[0]
     codes, k = codes_of(labels, len(X), num_labels)
     if metric == "precomputed":
         return from_distances(X, codes, num_labels=k), codes, k
+    given = {"simplified": simplified, "num_labels": k, "mesh": mesh}
     if metric == "cosine":
-        return from_directions(X, codes, simplified=simplified, num_labels=k), codes, k
+        return from_directions(X, codes, **given), codes, k
     if metric == "euclidean" and not simplified:
         return from_pairs(X, codes, num_labels=k, plan=plan), codes, k
-    return from_centroids(X, codes, kind=metric, simplified=simplified, num_labels=k), codes, k
-
-
-def _result(value: Any) -> Array:
-    return jnp.asarray(value, jax.dtypes.canonicalize_dtype(np.float64))
+    return from_centroids(X, codes, kind=metric, **given), codes, k

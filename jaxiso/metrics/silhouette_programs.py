@@ -11,6 +11,7 @@ import jax.numpy as jnp
 from jaxtyping import Array, Float, Int
 
 from jaxiso.metrics.label_sums import simplified_silhouettes, squared_silhouettes
+from jaxiso.metrics.mesh import ALL, Rows
 from jaxiso.metrics.pairwise import (
     TilePlan,
     TileShape,
@@ -19,7 +20,15 @@ from jaxiso.metrics.pairwise import (
     if_planned,
     shape_for,
 )
-from jaxiso.metrics.points import Labels, Points, dot, metric, only_clusters, to_unit_size
+from jaxiso.metrics.points import (
+    Labels,
+    OnMesh,
+    Points,
+    dot,
+    metric,
+    only_clusters,
+    to_unit_size,
+)
 
 
 @metric(translate=True, scale=True, plan=shape_for)
@@ -50,7 +59,7 @@ def from_distances(
     return only_clusters(jnp.where(usable, found, jnp.nan), counts, len(points))
 
 
-@metric(translate=True, scale=True, static=["kind", "simplified"])
+@metric(translate=True, scale=True, static=["kind", "simplified"], by_point=True)
 def from_centroids(
     points: Points,
     labels: Labels,
@@ -58,29 +67,34 @@ def from_centroids(
     kind: str = "sqeuclidean",
     simplified: bool = False,
     num_labels: int | None = None,
+    mesh: OnMesh = None,
 ) -> Float[Array, " n"]:
     """Under squared Euclidean distance; simplified also under Euclidean."""
-    return _from_centroids(points, labels, kind, simplified, num_labels)
+    return _from_centroids(points, labels, kind, simplified, num_labels, mesh or ALL)
 
 
-@metric(static=["simplified"])
+@metric(static=["simplified"], by_point=True)
 def from_directions(
     points: Points,
     labels: Labels,
     *,
     simplified: bool = False,
     num_labels: int | None = None,
+    mesh: OnMesh = None,
 ) -> Float[Array, " n"]:
     """Under cosine distance; NaN if a point is zero."""
-    return _from_centroids(points, labels, "cosine", simplified, num_labels)
+    return _from_centroids(points, labels, "cosine", simplified, num_labels, mesh or ALL)
 
 
 def _from_centroids(
-    points: Array, labels: Array, kind: str, simplified: bool, k: int | None
+    points: Array, labels: Array, kind: str, simplified: bool, k: int | None, rows: Rows
 ) -> Float[Array, " n"]:
     assert k is not None  # `points.metric` sees to it
     way = simplified_silhouettes if simplified else squared_silhouettes
-    return only_clusters(way(points, labels, k, kind), jnp.bincount(labels, length=k), len(points))
+    found = way(points, labels, k, kind, rows)
+    ones = rows.only(jnp.ones_like(labels))
+    counts = rows.everywhere(jax.ops.segment_sum(ones, labels, k))
+    return only_clusters(found, counts, rows.number(points))
 
 
 def from_sums(

@@ -94,7 +94,7 @@ def silhouettes_of_rows(
     elif metric == "euclidean" and not simplified:
         of = _of_pairs(points, codes, k)
     else:
-        of = _of_centroids(points, codes, k, metric, simplified)
+        of = _of_centroids(points, codes, k, metric, simplified, mesh)
     return RowSilhouettes(codes, k, of)
 
 
@@ -161,19 +161,25 @@ def _of_pairs(points: Any, codes: np.ndarray, k: int) -> Silhouettes:
 
 
 def _of_centroids(
-    points: Any, codes: np.ndarray, k: int, metric: str, simplified: bool
+    points: Any, codes: np.ndarray, k: int, metric: str, simplified: bool, mesh: Any
 ) -> Silhouettes:
-    work = points.shape[0] * points.shape[1] * k
-    if isinstance(points, np.ndarray) or work <= host.WORK:
+    few = points.shape[0] * points.shape[1] * k <= host.WORK
+    if mesh is None and (few or isinstance(points, np.ndarray)):
         way = host_labels.simplified if simplified else host_labels.squared
         return way(np.asarray(points), codes, k, metric)
-    if metric == "cosine":
+    given = {"simplified": simplified, "num_labels": power_of_two(k), "mesh": mesh}
+    if metric != "cosine":
+        return partial(_some, from_centroids(points, codes, kind=metric, **given))
+    found = from_directions(points, codes, **given)
+    if np.isnan(found).any():
         host_labels.refuse_zeros(points)
-        found = from_directions(points, codes, simplified=simplified, num_labels=k)
-    else:
-        found = from_centroids(points, codes, kind=metric, simplified=simplified, num_labels=k)
-    return partial(_some, np.asarray(found))
+    return partial(_some, found)
 
 
-def _some(values: np.ndarray, rows: np.ndarray | None) -> np.ndarray:
+def power_of_two(number: int) -> int:
+    """The smallest power of two that is not below a number from 1."""
+    return 1 << (number - 1).bit_length()
+
+
+def _some(values: Any, rows: np.ndarray | None) -> np.ndarray:
     return values if rows is None else values[rows]

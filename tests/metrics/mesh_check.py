@@ -14,6 +14,12 @@ import numpy as np
 from jaxiso.metrics.clusters import calinski_harabasz_score, davies_bouldin_score
 from jaxiso.metrics.dimension import effective_rank, participation_ratio
 from jaxiso.metrics.isotropy import isoscore, isoscore_star, isotropy_score, mean_cosine
+from jaxiso.metrics.silhouette import (
+    sampled_silhouette,
+    silhouette_samples,
+    silhouette_score,
+    simplified_silhouette_score,
+)
 
 K, D = 4, 5
 FREE = [
@@ -25,7 +31,11 @@ FREE = [
     isotropy_score,
     partial(isoscore_star, reference_covariance=np.diag(np.arange(1.0, D + 1))),
 ]
-LABELLED = [calinski_harabasz_score, davies_bouldin_score]
+SILHOUETTES = [
+    partial(silhouette_score, metric="cosine"),
+    partial(simplified_silhouette_score, average="macro"),
+]
+LABELLED = [calinski_harabasz_score, davies_bouldin_score, *SILHOUETTES]
 
 
 def cloud(n: int) -> tuple[np.ndarray, np.ndarray]:
@@ -63,7 +73,25 @@ def main() -> None:
         slope = jax.grad(lambda x: measure(x, *labels, mesh=mesh))(jnp.asarray(x))  # noqa: B023
         one = np.asarray(jax.grad(measure)(jnp.asarray(x), *labels))
         np.testing.assert_allclose(slope, one, rtol=1e-4, atol=1e-5 * np.abs(one).max())
+    silhouettes(*clouds[121])
     print("equal")
+
+
+def silhouettes(points: np.ndarray, labels: np.ndarray) -> None:
+    """Of single points, in their order, and of a sample."""
+    mesh = jax.make_mesh((3,), ("points",))
+    samples = partial(silhouette_samples, points, labels, metric="sqeuclidean")
+    close(samples(mesh=mesh), samples(), "samples")
+    sampled = partial(sampled_silhouette, points, labels, 30, metric="sqeuclidean")
+    close(sampled(mesh=mesh).silhouettes, sampled().silhouettes, "a sample")
+    try:
+        silhouette_score(
+            np.where(points == points[7], 0, points), labels, metric="cosine", mesh=mesh
+        )
+    except ValueError as error:
+        assert "points[7] is zero" in str(error)
+    else:
+        raise AssertionError("a zero vector has no direction")
 
 
 if __name__ == "__main__":

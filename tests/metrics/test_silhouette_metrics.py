@@ -229,16 +229,16 @@ def compiled(call) -> int:
 
 
 def test_nothing_is_compiled_for_few_points():
-    def measure():
-        for n in (40, 41, 333):
-            points = jnp.asarray(normal(n=n), jnp.float32)
+    def measure(*sizes):
+        for n in sizes:
+            points = jax.device_put(normal(n=n).astype(np.float32))
             for metric in ("euclidean", *LINEAR):
                 silhouette_score(points, np.arange(n) % 3, metric=metric)
                 simplified_silhouette_score(points, np.arange(n) % 3, metric=metric)
 
     assert compiled(lambda: jax.jit(lambda x: x + 3)(np.float32(1))) > 0
-    measure()
-    assert compiled(measure) == 0
+    measure(40)
+    assert compiled(partial(measure, 41, 333)) == 0
 
 
 ZERO = np.where(np.arange(N)[:, None] == 9, 0, normal())
@@ -276,5 +276,9 @@ def test_refused_points():
         silhouette_score(np.eye(N) - 1, CODES, metric="precomputed")
     with pytest.raises(ValueError, match="takes dense points"):
         simplified_silhouette_score(scipy.sparse.csr_array(normal()), CODES)
+    mesh = jax.make_mesh((1,), ("points",))
+    for given, metric in ((np.eye(N), "precomputed"), (scipy.sparse.csr_array(normal()), "cosine")):
+        with pytest.raises(ValueError, match="cannot be spread over a mesh"):
+            silhouette_score(given, CODES, metric=metric, mesh=mesh)
     with pytest.raises(ValueError, match="concrete points and labels"):
         jax.jit(partial(sampled_silhouette, labels=CODES, sample_size=9))(jnp.asarray(normal()))
