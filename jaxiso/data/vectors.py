@@ -115,11 +115,13 @@ def open_vectors(
     label_column: str | None = None,
     array: str | None = None,
     dtype: DTypeLike | None = None,
+    part: tuple[int, int] = (0, 1),
     quiet: bool = False,
 ) -> OpenedVectors:
     """As `read_vectors`, but vectors in .npy and Arrow's formats stay in their file.
 
-    They are read once, block by block, to see that all of them are finite (and fit `dtype`).
+    They are read once, block by block, to see that all of them are finite (and fit `dtype`). Of
+    several processes each looks at a part of them only: `part` is its number, and how many.
     """
     if not path.is_file() and not (path.is_dir() and is_table(path)):
         what = "a folder" if path.is_dir() else "no such file"
@@ -133,7 +135,7 @@ def open_vectors(
             note(f"{path}: to use its labels, add --labels {own}", quiet=quiet)
     else:
         found = _of_words(path, array)
-    _check(path, found, dtype)
+    _check(path, found, dtype, part)
     if labels is None:
         return OpenedVectors(path, found.rows, None, {})
     column = found.labels or read_labels(Path(labels), label_column)
@@ -334,16 +336,17 @@ def _of_words(path: Path, array: str | None) -> _Found:
     )
 
 
-def _check(path: Path, found: _Found, dtype: DTypeLike | None) -> None:
-    """Refuses vectors that are not finite (as `dtype`), and sizes below 2."""
+def _check(path: Path, found: _Found, dtype: DTypeLike | None, part: tuple[int, int]) -> None:
+    """Refuses vectors that are not finite (as `dtype`), of a part of them, and sizes below 2."""
     shape = found.rows.shape
     if len(shape) != 2 or min(shape) < 2:
         raise InputError(
             f"{path}: the vectors have shape {shape}; it must be (n, d), a vector a row, both at "
             "least 2"
         )
-    start = 0
-    for given in found.rows.blocks():
+    (mine, parts), n = part, shape[0]
+    start = n * mine // parts
+    for given in found.rows.blocks(start, n * (mine + 1) // parts):
         with np.errstate(over="ignore"):  # what the type cannot hold is reported below
             block = given if dtype is None else given.astype(dtype, copy=False)
         finite = np.isfinite(block).all(axis=1)

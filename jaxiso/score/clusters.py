@@ -129,7 +129,8 @@ def silhouettes(cloud: Cloud, codes: np.ndarray, of: Groups, metric: str) -> OfP
             for row, distances, share in ((0, squares, own[mine_codes]), (1, near, 1.0)):
                 cohesion = distances[rows, mine_codes] * share
                 distances[rows, mine_codes] = np.inf
-                distances[:, ~used] = np.inf
+                if not used.all():
+                    distances[:, ~used] = np.inf
                 value = scores(cohesion, distances.min(axis=1), of.counts[mine_codes] > 1)
                 found[row, where[some] - mine.start] = value
     return OfPoints(*cloud.part.gather(found.T).T)

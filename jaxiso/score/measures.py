@@ -23,6 +23,7 @@ from jaxiso.score.options import Options
 from jaxiso.score.pairs import (
     INTERRUPTED,
     Limits,
+    Points,
     Silhouettes,
     dunn,
     euclidean_silhouettes,
@@ -205,7 +206,7 @@ def cluster_measures(
             yield {"silhouette": _mean(of, options.average)}, of
     points = None
     if options.metric == "euclidean":
-        points = cloud.load()
+        points = Points.of(cloud)
         of = euclidean_silhouettes(points, codes, k, limits)
         yield {"silhouette": _mean(of, options.average)}, of
         if of.interrupted:
@@ -248,7 +249,7 @@ def by_label(rows: Rows, labels: Labels, of: Silhouettes | None) -> list[Row]:
     Several small labels at once are gathered in memory; a large one is read on its own.
 
     Args:
-        rows: the vectors.
+        rows: the vectors; every process reads all of them.
         labels: of the vectors.
         of: silhouettes as from `cluster_measures`, if there are any.
     """
@@ -289,7 +290,7 @@ def alone(rows: Rows) -> dict[str, Value]:
     names = ("isoscore", "effective_rank", "mean_cosine")
     if len(rows) < 2:
         return dict.fromkeys(names, Value(None, remark="a single vector"))
-    cloud = Cloud(rows)
+    cloud = Cloud(rows, pooled=False)
     sums = moments(cloud)
     variances = eigenvalues(cloud, sums)
     found = (

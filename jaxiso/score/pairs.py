@@ -16,13 +16,15 @@ from collections.abc import Callable
 from contextlib import suppress
 from typing import Any, NamedTuple
 
+import jax
 import numpy as np
+from jax.sharding import Mesh
 
 from jaxiso.cli.console import Progress, Stopped, duration
 from jaxiso.metrics.clusters import dunn_index
 from jaxiso.metrics.sampling import Design, Sampled
 from jaxiso.metrics.silhouette_rows import silhouettes_of_rows
-from jaxiso.score.streaming import Cloud
+from jaxiso.score.streaming import Cloud, Part
 
 INTERRUPTED = (KeyboardInterrupt, Stopped)
 """Ctrl-C, and a machine's scheduler."""
@@ -35,7 +37,7 @@ SAMPLE = 10_000
 """Vectors in a sample of silhouettes, where none is asked for."""
 BATCH = 2**33
 """Multiplications of a batch of silhouettes: about a tenth of a second to a second."""
-SMALL, LARGE = 4096, 16_384
+DUNN_SAMPLE = 16_384
 """Vectors in the samples that Dunn's index is timed with, and bounded by."""
 
 
@@ -68,6 +70,30 @@ class Dunn(NamedTuple):
     interrupted: BaseException | None = None
 
 
+class Points(NamedTuple):
+    """Vectors in memory, in single precision.
+
+    Attributes:
+        rows: (n, d); zeros where another process has the vector.
+        mesh: the devices that they are spread over; None for one.
+        part: the rows of this process.
+    """
+
+    rows: np.ndarray
+    mesh: Mesh | None
+    part: Part
+
+    @classmethod
+    def of(cls, cloud: Cloud) -> Points:
+        """Of all devices of all processes; where vectors are few, of one device in each process."""
+        if cloud.n**2 * cloud.d <= QUICK:
+            cloud = Cloud(cloud.rows, pooled=False)
+        spread = cloud.part.pooled or (jax.process_count() == 1 and cloud.n**2 * cloud.d > QUICK)
+        devices = jax.devices() if spread else jax.devices()[:1]
+        mesh = Mesh(np.array(devices), ("points",)) if len(devices) > 1 else None
+        return cls(cloud.load(), mesh, cloud.part)
+
+
 class Limits(NamedTuple):
     """How much may be computed.
 
@@ -90,15 +116,17 @@ def euclidean_silhouettes(points: Any, codes: np.ndarray, k: int, limits: Limits
     """Silhouettes of all vectors, or of a sample.
 
     Args:
-        points: (n, d) in single precision.
+        points: the vectors.
         codes: (n,) labels from 0 to k - 1, at least two of which, and not all, differ.
         k: number of labels.
         limits: how much may be computed.
 
     Raises KeyboardInterrupt or Stopped where it is stopped before there is anything to say.
     """
-    (n, d), counts = points.shape, np.bincount(codes, minlength=k)
-    of_rows = silhouettes_of_rows(points, codes, "euclidean", num_labels=k).of
+    (n, d), counts = points.rows.shape, np.bincount(codes, minlength=k)
+    of_rows = silhouettes_of_rows(
+        points.rows, codes, "euclidean", mesh=points.mesh, num_labels=k
+    ).of
 
     def exact() -> Silhouettes:
         return Silhouettes(of_rows(None), codes, counts)
@@ -111,7 +139,7 @@ def euclidean_silhouettes(points: Any, codes: np.ndarray, k: int, limits: Limits
     batch = min(max(64, BATCH // (n * d)), 4096, -(-m // 4))
     sample = _Sampling(design, of_rows, batch, limits.quiet)
     known = sample.until(min(2 * batch, m))
-    expected = n / 2 * sample.pace
+    expected = points.part.agreed(n / 2 * sample.pace)
     if limits.sample_size is None and (limits.exact or expected <= MINUTE or m > n / 2):
         if expected <= MINUTE:
             return exact()
@@ -171,12 +199,12 @@ class _Sampling:
         return self._design.estimate(self._found)
 
 
-def dunn(cloud: Cloud, points: Any | None, codes: np.ndarray, k: int, limits: Limits) -> Dunn:
+def dunn(cloud: Cloud, points: Points | None, codes: np.ndarray, k: int, limits: Limits) -> Dunn:
     """Dunn's index, or a bound.
 
     Args:
         cloud: the vectors.
-        points: the same in one array, if there is one already.
+        points: the same in memory, if they are there already.
         codes: their labels.
         k: number of labels.
         limits: how much may be computed.
@@ -184,25 +212,27 @@ def dunn(cloud: Cloud, points: Any | None, codes: np.ndarray, k: int, limits: Li
     n, d = cloud.n, cloud.d
 
     def exact() -> Dunn:
-        loaded = cloud.load() if points is None else points
-        return Dunn(float(dunn_index(loaded, codes, num_labels=k)))
+        rows = (points or Points.of(cloud)).rows
+        return Dunn(float(dunn_index(rows, codes, num_labels=k)))
 
-    def of_some(m: int) -> tuple[float, float]:
+    def of_some() -> tuple[float, float]:
         """Of a sample, NaN if its labels are no clusters; and the seconds that it takes."""
         rows = np.sort(random.permutation(n)[:m])
         some = cloud.take(rows)
         start = time.perf_counter()
         return float(dunn_index(some, codes[rows], num_labels=k)), time.perf_counter() - start
 
-    if n * n * d <= QUICK:
+    m = DUNN_SAMPLE
+    if n * n * d <= QUICK or n <= m:
         return exact()
     random = np.random.default_rng([limits.seed, 1])
-    of_some(SMALL)  # compiles
-    expected = of_some(SMALL)[1] * (n / SMALL) ** 2
+    first, _ = of_some()  # compiles
+    second, seconds = of_some()
+    expected = cloud.part.agreed(seconds * (n / m) ** 2)
     if expected <= MINUTE:
         return exact()
-    bound, _ = of_some(LARGE)
-    text = f"that of {LARGE:,} of {n:,} vectors; all (--exact) take about {duration(expected)}"
+    bound = float(np.fmin(first, second))
+    text = f"that of {m:,} of {n:,} vectors; all (--exact) take about {duration(expected)}"
     stopped = None
     if limits.exact:
         try:

@@ -17,11 +17,12 @@ from jax.experimental import multihost_utils
 
 from jaxiso.cli.console import Progress
 from jaxiso.data.rows import Rows
+from jaxiso.metrics.moments import origin
 
 MANY = 2**26
 """Numbers whose passes take long enough for a progress bar."""
 SOME = 1001
-"""Rows that tell where the vectors are."""
+"""Rows at the start that tell where the vectors are."""
 
 
 class Part(NamedTuple):
@@ -42,6 +43,10 @@ class Part(NamedTuple):
         """The part of this process; parts are as even as they can be."""
         mine, all_of_them = jax.process_index(), jax.process_count()
         return cls(n * mine // all_of_them, n * (mine + 1) // all_of_them, all_of_them > 1)
+
+    def agreed(self, mine: float) -> float:
+        """What the first process has, as where a time decides what to do next."""
+        return float(self.gather(np.array([mine]))[0])
 
     def sum(self, mine: np.ndarray | float) -> np.ndarray:
         """The sum over all processes, to the last bit the same in each of them."""
@@ -70,6 +75,7 @@ class Cloud:
     Args:
         rows: the vectors, finite; n and d at least 2.
         quiet: no progress bars.
+        pooled: whether several processes share the rows; else this one reads them all.
 
     Attributes:
         rows: the vectors as they are, n of d numbers.
@@ -77,13 +83,14 @@ class Cloud:
         part: the rows of this process.
     """
 
-    def __init__(self, rows: Rows, *, quiet: bool = True) -> None:
+    def __init__(self, rows: Rows, *, quiet: bool = True, pooled: bool = True) -> None:
         self.rows, (self.n, self.d) = rows, rows.shape
         self._quiet = quiet or self.n * self.d < MANY
         # Fewer vectors than dimensions take no more memory than a covariance: all processes have
         # them all.
         self.few = self.n <= self.d
-        self.part = Part(0, self.n, pooled=False) if self.few else Part.of(self.n)
+        alone = self.few or not pooled
+        self.part = Part(0, self.n, pooled=False) if alone else Part.of(self.n)
 
     @cached_property
     def scale(self) -> float:
@@ -102,9 +109,7 @@ class Cloud:
         """(d,) a place in their midst, times `scale`."""
         some = min(self.n, SOME)
         first = np.concatenate([self._double(b) for b in self.rows.blocks(0, some)])
-        # Not the mean, which one far point would drag away from all others. Coordinates that occur,
-        # so that vectors in one place become zeros.
-        return np.partition(first, some // 2, axis=0)[some // 2]
+        return origin(first)
 
     def _double(self, block: np.ndarray) -> np.ndarray:
         block = block.astype(np.float64)
@@ -131,13 +136,14 @@ class Cloud:
         return self.part.gather(self._single(self.rows.take(numbers[low:high])))
 
     def load(self) -> np.ndarray:
-        """This process's vectors in one array, for measures that ignore a translation and the size.
+        """The vectors in one array (n, d), for measures that ignore a translation and the size.
 
-        Where they are single precision at most: as they are, in that. Others are moved to the
-        origin before they are rounded to it.
+        Those of other processes are zeros there, which take no memory until they are written to.
+        Vectors in single precision at most are as they are, in that; others are moved to the origin
+        before they are rounded to it.
         """
-        loaded = np.empty((self.part.stop - self.part.start, self.d), np.float32)
-        at = 0
+        loaded = np.zeros((self.n, self.d), np.float32)
+        at = self.part.start
         for block in self.rows.blocks(self.part.start, self.part.stop):
             loaded[at : at + len(block)] = self._single(block)
             at += len(block)

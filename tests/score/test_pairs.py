@@ -11,7 +11,14 @@ from jaxiso.cli.console import Stopped
 from jaxiso.data.rows import ArrayRows
 from jaxiso.score import pairs
 from jaxiso.score.measures import Value, mean_silhouette
-from jaxiso.score.pairs import Limits, Silhouettes, dunn, euclidean_silhouettes, in_background
+from jaxiso.score.pairs import (
+    Limits,
+    Points,
+    Silhouettes,
+    dunn,
+    euclidean_silhouettes,
+    in_background,
+)
 from jaxiso.score.streaming import Cloud
 
 N, D, K = 400, 5, 6
@@ -26,8 +33,7 @@ def slow(monkeypatch) -> None:
     """A machine that would need more than a minute for these pairs."""
     monkeypatch.setattr(pairs, "QUICK", 0)
     monkeypatch.setattr(pairs, "MINUTE", 0.0)
-    monkeypatch.setattr(pairs, "SMALL", 50)
-    monkeypatch.setattr(pairs, "LARGE", 100)
+    monkeypatch.setattr(pairs, "DUNN_SAMPLE", 100)
     monkeypatch.setattr(pairs, "SAMPLE", 60)
 
 
@@ -36,7 +42,7 @@ def samples() -> np.ndarray:
 
 
 def of(limits: Limits) -> Silhouettes:
-    return euclidean_silhouettes(X, CODES, K, limits)
+    return euclidean_silhouettes(Points.of(Cloud(ArrayRows(X))), CODES, K, limits)
 
 
 def test_exact_where_it_is_quick():
@@ -48,7 +54,7 @@ def test_exact_where_it_is_quick():
 def test_exact_where_it_takes_under_a_minute(slow, monkeypatch):
     monkeypatch.setattr(pairs, "MINUTE", 1e9)
     np.testing.assert_allclose(of(LIMITS).values, samples(), atol=1e-5)
-    found = dunn(Cloud(ArrayRows(X)), X, CODES, K, LIMITS)
+    found = dunn(Cloud(ArrayRows(X)), None, CODES, K, LIMITS)
     assert found == (pytest.approx(float(jaxiso.dunn_index(X, CODES))), False, None, None)
 
 
@@ -90,7 +96,7 @@ def test_labels_of_a_sample(slow):
 def test_exact_where_it_is_asked_for(slow):
     found = of(LIMITS._replace(exact=True))
     np.testing.assert_allclose(found.values, samples(), atol=1e-5)
-    exact = dunn(Cloud(ArrayRows(X)), X, CODES, K, LIMITS._replace(exact=True))
+    exact = dunn(Cloud(ArrayRows(X)), None, CODES, K, LIMITS._replace(exact=True))
     assert exact.value == pytest.approx(float(jaxiso.dunn_index(X, CODES))) and not exact.at_most
 
 
@@ -130,7 +136,7 @@ def test_interruptions_of_what_goes_on_in_the_background(slow, monkeypatch):
     monkeypatch.setattr(pairs, "in_background", interrupted)
     found = of(LIMITS._replace(exact=True))
     assert isinstance(found.interrupted, KeyboardInterrupt) and len(found.values) == 30
-    bound = dunn(Cloud(ArrayRows(X)), X, CODES, K, LIMITS._replace(exact=True))
+    bound = dunn(Cloud(ArrayRows(X)), None, CODES, K, LIMITS._replace(exact=True))
     assert bound.at_most and isinstance(bound.interrupted, KeyboardInterrupt)
     assert "at most this, interrupted: that of 100 of 400" in (bound.remark or "")
 
