@@ -17,7 +17,7 @@ from __future__ import annotations
 import dataclasses
 import math
 import re
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
@@ -28,6 +28,7 @@ from tyro.conf import arg
 
 from jaxiso.cli.console import InputError
 from jaxiso.cli.files import digest_of
+from jaxiso.cli.transforms import check_transform, usage
 
 
 class Free:
@@ -42,6 +43,17 @@ class Or:
 
     def __init__(self, *values: float) -> None:
         self.values = values
+
+
+class Written:
+    """Marks text that can be written in several ways, of which one stands for all of them.
+
+    Args:
+        rewrite: option's name, value → that way; raises InputError where it cannot be read.
+    """
+
+    def __init__(self, rewrite: Callable[[str, str], str]) -> None:
+        self.rewrite = rewrite
 
 
 MOST = 2**31 - 1
@@ -70,6 +82,15 @@ DryRun = Annotated[
     arg(help="Print sizes, parameters, memory and an estimate of the time; train nothing."),
 ]
 Quiet = Annotated[bool, FREE, arg(help="No notes and no progress bar: the result only.")]
+Transform = Annotated[
+    str,
+    Written(check_transform),
+    arg(
+        metavar="STEPS",
+        help="What is done to the vectors first, in this order, with commas between: "
+        f"{usage()}. Fitted on all vectors; see jaxiso.transforms.",
+    ),
+]
 Labels = Annotated[
     str | None,
     FREE,
@@ -110,6 +131,10 @@ class Checked:
             value = getattr(self, name)
             for one in value if isinstance(value, tuple) else (value,):
                 check_value(flag(name), one, marks)
+            for mark in (mark for mark in marks if isinstance(mark, Written)):
+                several = isinstance(value, tuple)
+                found = tuple(mark.rewrite(flag(name), v) for v in (value if several else (value,)))
+                object.__setattr__(self, name, found if several else found[0])
 
 
 Options = TypeVar("Options")

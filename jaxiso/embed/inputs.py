@@ -11,7 +11,8 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float, Int
 
-from jaxiso.cli.console import InputError
+from jaxiso import transforms
+from jaxiso.cli.console import InputError, note
 from jaxiso.cli.files import digest_of, file_digest, plain_name
 from jaxiso.cli.options import determining
 from jaxiso.data.tasks import Items, find_task, load_task
@@ -78,7 +79,7 @@ def load_embeddings(options: Options) -> Embeddings:
             f"{items.source}: all {len(items):,} items have labels of their own; there must be "
             "fewer different labels than items"
         )
-    return found
+    return _transformed(found, options)
 
 
 def _of_vectors(vectors: np.ndarray, items: Items, name: str = "") -> Embeddings:
@@ -113,6 +114,23 @@ def encode(embeddings: Embeddings, options: Options) -> Embeddings:
         return embeddings
     texts = embeddings.items.texts
     return embeddings._replace(vectors=encode_texts(texts, options.encoder, quiet=options.quiet))
+
+
+def _transformed(embeddings: Embeddings, options: Options) -> Embeddings:
+    """The same with transformed vectors: texts are encoded for that, unless it is a dry run."""
+    if options.transform == "none":
+        return embeddings
+    if options.dry_run and embeddings.vectors is None:
+        note(f"--transform {options.transform}: the estimate is without it", quiet=options.quiet)
+        return embeddings
+    embeddings = encode(embeddings, options)
+    try:
+        vectors, fitted = transforms.parse(options.transform).fit_apply(embeddings.vectors)
+    except ValueError as error:
+        raise InputError(f"--transform {options.transform}: {error}") from None
+    for remark in fitted.remarks:
+        note(remark, quiet=options.quiet)
+    return embeddings._replace(vectors=vectors, dim=vectors.shape[1])
 
 
 def _digest(text: str, *arrays: np.ndarray) -> str:

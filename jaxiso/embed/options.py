@@ -41,6 +41,7 @@ from jaxiso.cli.options import (
     Overwrite,
     Quiet,
     Seed,
+    Transform,
     determining,
     flag,
     run_name,
@@ -87,6 +88,7 @@ class Options(Checked):
     small that Adam's ε, 1e-8, slows it down. The metrics table has the mean either way."""
     scale: Annotated[float, Ge(LEAST), Le(MOST)] = EMBED["scale"]
     """Multiplies the pretrained vectors. Matters because Adam's steps are absolute."""
+    transform: Transform = EMBED["transform"]
     sample: Annotated[int, Ge(3), Or(0)] = EMBED["sample"]
     """Measure a fresh random sample of this many items where a task has more; 0 for all."""
     isotropy: Annotated[tuple[float, ...] | None, Or(0), Ge(LEAST), Le(MOST)] = None

@@ -20,6 +20,7 @@ EMBED: dict[str, Any] = {
     **{"isotropy": None, "hidden": None, "loss": "cross-entropy", "test_items": 0},
     # The text says nothing of a sum; its numbers do: see `jaxiso.embed.experiment`.
     "reduction": "sum",
+    "transform": "none",
 }
 """Settings of paper A; its GLUE tasks have 250 updates."""
 
@@ -154,6 +155,7 @@ SAID = {
     "lr": "learning rate {0:g}, not {1:g}",
     "reduction": "the {0} of the losses over items, not their {1}",
     "scale": "vectors multiplied by {0:g}",
+    "transform": "vectors transformed: {0}",
     "isotropy": "a term for isotropy in the loss; --isotropy 0 is the paper's loss",
     "hidden": "a hidden layer of {0:,} units before the linear classifier",
     "loss": "the {0} loss, without a classifier",

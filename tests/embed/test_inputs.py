@@ -9,6 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from jaxiso import transforms
 from jaxiso.cli.console import InputError
 from jaxiso.embed import inputs
 from jaxiso.embed.inputs import (
@@ -19,8 +20,9 @@ from jaxiso.embed.inputs import (
     run_config,
     source,
 )
-from jaxiso.embed.options import Options
+from jaxiso.embed.options import Options, default_name, full_config
 from jaxiso.encoders.weights import ENCODERS, EncoderFiles
+from jaxiso.papers import EMBED, unlike
 
 REFERENCE = Path(__file__).parents[2] / "runs" / "reference"
 
@@ -185,3 +187,33 @@ def test_only_the_published_encoder_has_its_name(tmp_path, monkeypatch):
     known = load("sentence-transformers/all-MiniLM-L6-v2")
     assert known.encoder == "minilm" and known.digest is None
     assert known.vectors is None and not known.bias  # polarity's head has none
+
+
+def test_vectors_are_transformed_before_all_else(vectors, tmp_path, capsys):
+    options = Options(vectors=vectors, transform=" center , whiten:04", quiet=True)
+    assert options.transform == "center,whiten:4"
+    found = load_embeddings(options)
+    assert found.vectors is not None
+    raw = np.load(vectors)["X"].astype(np.float32)
+    expected, _ = transforms.parse("center,whiten:4").fit_apply(raw)
+    np.testing.assert_allclose(found.vectors, expected, atol=1e-6)
+    config = run_config(options, found)
+    assert (config["transform"], config["dim"]) == ("center,whiten:4", 4)
+    assert "transformcenter-whiten-4" in default_name(options, "mine", "")
+    lines = unlike(full_config(config), EMBED)
+    assert lines["transform"] == "vectors transformed: center,whiten:4"
+    flat = np.repeat(raw[:, :1], 3, axis=1)
+    flat[:, 1] = -flat[:, 1] + 1
+    np.savez(tmp_path / "flat.npz", X=flat, y=np.load(vectors)["y"])
+    load_embeddings(Options(vectors=tmp_path / "flat.npz", transform="whiten"))
+    assert (
+        "whiten: 1 of 3 directions vary; the other 2 are projected out" in capsys.readouterr().err
+    )
+    wrong = Options(vectors=vectors, transform="whiten:9")
+    with pytest.raises(InputError, match=r"^--transform whiten:9: .*with k from 1 to 8$"):
+        load_embeddings(wrong)
+
+
+def test_a_transform_that_is_not_there_is_refused():
+    with pytest.raises(InputError, match=r"^--transform whitn: unknown transform 'whitn'; allowed"):
+        Options(transform="whitn")
