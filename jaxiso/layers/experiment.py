@@ -6,6 +6,7 @@ from typing import NamedTuple
 
 import numpy as np
 
+from jaxiso import transforms
 from jaxiso.cli.console import InputError, Progress
 from jaxiso.data.labels import Labels, number_labels
 from jaxiso.data.texts import Texts
@@ -26,6 +27,7 @@ class Measured(NamedTuple):
         dim: dimensions.
         of: tokens in all texts; None where the vectors are of texts.
         layers: the measures of each layer; the first is the embedding layer.
+        remarks: what the transforms found of the vectors, by layer.
     """
 
     name: str
@@ -34,6 +36,7 @@ class Measured(NamedTuple):
     dim: int
     of: int | None
     layers: list[Values]
+    remarks: list[str]
 
 
 def measure_encoder(texts: Texts, encoder: str, options: Options) -> Measured:
@@ -66,21 +69,44 @@ def measure_encoder(texts: Texts, encoder: str, options: Options) -> Measured:
             quiet=quiet,
         )
         rows, labels = np.arange(len(texts.texts)), texts.labels
-    if len(rows) < 3:
-        raise InputError(f"{texts.path}: {len(rows)} vectors; there must be at least three")
+    if len(rows) < 4:
+        raise InputError(f"{texts.path}: {len(rows)} vectors; there must be at least four")
+    pipeline = transforms.parse(options.transform)
+    seed = None if options.no_error else options.seed
     found: list[Values] = []
+    remarks: list[str] = []
     with Progress(f"measuring {files.name}", len(states), unit="layers", quiet=quiet) as progress:
-        for vectors in states:
-            values = free_measures(vectors[rows])
+        for layer, vectors in enumerate(states):
+            if pipeline.steps:
+                vectors, said = transformed(pipeline, vectors, rows, f"{files.name}, layer {layer}")
+                remarks += said
+            values = free_measures(vectors[rows], seed=seed)
             if labels is not None:
-                values |= cluster_measures(vectors[rows], labels)
+                values |= cluster_measures(vectors[rows], labels, seed=seed)
             if sample is not None:
                 values |= context_measures(vectors, sample, options.seed)
+            if options.no_error:
+                values = {name: value._replace(se=None) for name, value in values.items()}
             found.append(values)
             progress.advance()
     name = published_name(encoder) or files.name
     of = None if sample is None else sample.of
-    return Measured(name, files.digest, len(rows), states.shape[2], of, found)
+    return Measured(name, files.digest, len(rows), states.shape[2], of, found, remarks)
+
+
+def transformed(
+    pipeline: transforms.Pipeline, vectors: np.ndarray, rows: np.ndarray, where: str
+) -> tuple[np.ndarray, list[str]]:
+    """Vectors by what is fitted on some rows of them, and what was found of these.
+
+    Raises:
+        InputError: the transform cannot be fitted; it says `where`.
+    """
+    try:
+        fitted = pipeline.fit(vectors[rows])
+        return pipeline.apply(fitted, vectors), [f"{where}: {one}" for one in fitted.remarks]
+    except ValueError as error:
+        raise InputError(f"--transform {pipeline}: {where}: {error}") from None
 
 
 def labels_of(labels: Labels | None, rows: np.ndarray) -> Labels | None:

@@ -1,12 +1,19 @@
-"""The measures of one layer's vectors; each is a value, or nothing and why."""
+"""The measures of one layer's vectors; each is a value, or nothing and why.
+
+Standard errors are the jackknife's: rows are dealt into blocks at random, and the measure is taken
+without each block in turn.
+"""
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import numpy as np
 
+from jaxiso.cli.console import several
 from jaxiso.data.labels import Labels
 from jaxiso.encoders.token_sample import TokenSample
 from jaxiso.metrics.clusters import calinski_harabasz_score, davies_bouldin_score
@@ -14,10 +21,13 @@ from jaxiso.metrics.contextual import (
     cosine_contributions,
     intra_sentence_similarity,
     maximum_explainable_variance,
+    rogue_share,
     self_similarity,
 )
 from jaxiso.metrics.dimension import effective_rank
+from jaxiso.metrics.errors import BLOCKS, Estimate, jackknife
 from jaxiso.metrics.isotropy import isoscore
+from jaxiso.metrics.neighbours import twonn
 from jaxiso.metrics.silhouette import silhouette_score
 from jaxiso.score.measures import Value
 
@@ -49,57 +59,94 @@ CONTEXT = {
 Values = dict[str, Value]
 
 
-def free_measures(vectors: np.ndarray) -> Values:
+def free_measures(vectors: np.ndarray, *, seed: int | None) -> Values:
     """The measures that need no labels.
 
     Args:
-        vectors: float32 (n, d), finite; n at least 3, d at least 2.
+        vectors: (n, d), finite; n at least 4, d at least 2.
+        seed: that rows are dealt into blocks by, for standard errors; None for none.
     """
+    if seed is None:
+        found = {
+            "isoscore": value_of(isoscore, vectors, otherwise=SAME),
+            "isoscore_corrected": value_of(isoscore, vectors, corrected=True, otherwise=SAME),
+            "effective_rank": value_of(effective_rank, vectors, otherwise=SAME),
+        }
+    else:
+        estimates = jackknife(vectors, seed=seed)
+        found = {
+            name: _number(estimates[name].value, SAME, estimates[name].se)
+            for name in ("isoscore", "isoscore_corrected", "effective_rank")
+        }
+    return found | _of_directions(vectors, seed) | {"intrinsic_dimension": _intrinsic(vectors)}
+
+
+def _of_directions(vectors: np.ndarray, seed: int | None) -> Values:
+    """The mean cosine, and the largest share that one dimension has in it."""
     directed = vectors[vectors.any(axis=1)]
-    left_out = len(vectors) - len(directed)
-    remark = f"of the {len(directed):,} vectors that are not zero" if left_out else None
-    cosine = rogue = Value(None, remark="fewer than two vectors are not zero")
-    if len(directed) > 1:
-        contributions = cosine_contributions(directed)
-        total, most = float(contributions.sum()), int(np.argmax(contributions))
-        cosine = Value(total, remark=remark)
-        rogue = Value(None, remark="the mean cosine is not above zero")
-        if total > 0:
-            rogue = Value(float(contributions[most] / total), remark=f"dimension {most}")
-    return {
-        "isoscore": value_of(isoscore, vectors, otherwise=SAME),
-        "isoscore_corrected": value_of(isoscore, vectors, corrected=True, otherwise=SAME),
-        "mean_cosine": cosine,
-        "rogue_share": rogue,
-        "effective_rank": value_of(effective_rank, vectors, otherwise=SAME),
-    }
+    n = len(directed)
+    if n < 2:
+        few = Value(None, remark=f"{several(n, 'vector')} of {len(vectors):,} not zero")
+        return {"mean_cosine": few, "rogue_share": few}
+
+    def cosine(kept: np.ndarray) -> float:
+        return float(cosine_contributions(directed[kept]).sum())
+
+    def share(kept: np.ndarray) -> float:
+        return rogue_share(directed[kept])
+
+    some = None if n == len(vectors) else f"of the {n:,} vectors that are not zero"
+    most = int(np.argmax(cosine_contributions(directed)))
+    mean = with_error(cosine, n, seed)._replace(remark=some)
+    largest = with_error(share, n, seed, "the mean cosine is not above zero")
+    if largest.value is not None:
+        largest = largest._replace(remark=f"dimension {most}")
+    return {"mean_cosine": mean, "rogue_share": largest}
 
 
-def cluster_measures(vectors: np.ndarray, labels: Labels) -> Values:
+def _intrinsic(vectors: np.ndarray) -> Value:
+    """TwoNN's dimension; its error is value / √n, as for the maximum likelihood of n ratios."""
+    try:
+        found = twonn(vectors)
+    except ValueError as error:
+        return Value(None, remark=str(error))
+    if not math.isfinite(found.dimension):
+        return Value(None, remark="the ratios of distances do not determine it")
+    same = f"without {several(found.duplicates, 'vector')} that repeat another"
+    return Value(
+        found.dimension,
+        found.dimension / math.sqrt(found.points),
+        same if found.duplicates else None,
+    )
+
+
+def cluster_measures(vectors: np.ndarray, labels: Labels, *, seed: int | None) -> Values:
     """How well labels are clusters.
 
     Args:
-        vectors: float32 (n, d), finite.
+        vectors: (n, d), finite.
         labels: of each vector.
+        seed: that rows are dealt into blocks by, for standard errors; None for none.
     """
     k, n = len(labels.names), len(vectors)
     if not 1 < k < n:
         why = "there is only one label" if k == 1 else "every vector has a label of its own"
         return dict.fromkeys(CLUSTERS, Value(None, remark=why))
-    codes: Any = labels.codes
-    found = {
-        name: value_of(measure, vectors, codes)
-        for name, measure in (
-            ("silhouette", silhouette_score),
-            ("calinski_harabasz", calinski_harabasz_score),
-            ("davies_bouldin", davies_bouldin_score),
-        )
+    measures: dict[str, Callable[..., Any]] = {
+        "silhouette": silhouette_score,
+        "calinski_harabasz": calinski_harabasz_score,
+        "davies_bouldin": davies_bouldin_score,
     }
+    found: Values = {"silhouette_cosine": Value(None, remark="a vector is zero: no cosines")}
     if vectors.any(axis=1).all():
-        cosine = value_of(silhouette_score, vectors, codes, metric="cosine")
-    else:
-        cosine = Value(None, remark="a vector is zero, and has no cosines")
-    return found | {"silhouette_cosine": cosine}
+        measures["silhouette_cosine"] = partial(silhouette_score, metric="cosine")
+
+    def taken(measure: Callable[..., Any], kept: np.ndarray) -> float:
+        return float(measure(vectors[kept], labels.codes[kept]))
+
+    return found | {
+        name: with_error(partial(taken, measure), n, seed) for name, measure in measures.items()
+    }
 
 
 def context_measures(vectors: np.ndarray, sample: TokenSample, seed: int) -> Values:
@@ -141,15 +188,50 @@ def context_measures(vectors: np.ndarray, sample: TokenSample, seed: int) -> Val
     }
 
 
+def with_error(
+    measure: Callable[[np.ndarray], float],
+    n: int,
+    seed: int | None,
+    otherwise: str = "not a number",
+) -> Value:
+    """What a measure gives of some of n rows, with its standard error unless seed is None.
+
+    Args:
+        measure: takes a bool array (n,), which rows to take.
+        n: number of rows.
+        seed: that rows are dealt into blocks by.
+        otherwise: why it gives nothing, where it gives no finite number.
+    """
+    try:
+        value = measure(np.ones(n, bool))
+    except ValueError as error:
+        return Value(None, remark=str(error).splitlines()[0])
+    if seed is None or not math.isfinite(value):
+        return _number(value, otherwise)
+    count = min(BLOCKS, n)
+    block = np.random.default_rng(seed).permutation(np.arange(n) % count)
+    try:
+        without = np.array([measure(block != one) for one in range(count)])
+    except ValueError:  # without some rows it is not defined
+        return Value(value)
+    return _number(value, otherwise, Estimate(value, without).se)
+
+
+def _number(value: float, otherwise: str, se: float | None = None) -> Value:
+    """A number with its error; or nothing where it is not finite, and why."""
+    if not math.isfinite(value):
+        return Value(None, remark=otherwise)
+    return Value(value, se if se is None or math.isfinite(se) else None)
+
+
 def value_of(
     measure: Callable[..., Any], *arguments: Any, otherwise: str = "not a number", **options: Any
 ) -> Value:
     """What a measure gives, or why it gives nothing."""
     try:
-        value = float(measure(*arguments, **options))
+        return _number(float(measure(*arguments, **options)), otherwise)
     except ValueError as error:
         return Value(None, remark=str(error).splitlines()[0])
-    return Value(value) if np.isfinite(value) else Value(None, remark=otherwise)
 
 
 def mean_of(values: np.ndarray) -> Value:
@@ -157,4 +239,4 @@ def mean_of(values: np.ndarray) -> Value:
     values = values[np.isfinite(values)]
     if len(values) < 2:
         return Value(None, remark="defined for fewer than two words or texts")
-    return Value(float(values.mean()), float(values.std(ddof=1) / np.sqrt(len(values))))
+    return Value(float(values.mean()), float(values.std(ddof=1) / math.sqrt(len(values))))

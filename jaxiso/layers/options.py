@@ -14,6 +14,7 @@ from tyro.conf import arg
 
 from jaxiso.cli.console import InputError
 from jaxiso.cli.options import Checked, DataDir, Or, Quiet, Seed
+from jaxiso.cli.transforms import read_steps
 
 ABOUT = """\
 The geometry of a model's representations, layer by layer, on texts of your own.
@@ -23,7 +24,8 @@ The geometry of a model's representations, layer by layer, on texts of your own.
 Layer 0 is the embedding layer. Of each layer: IsoScore, as it is and corrected for the number of
 vectors; mean cosine; effective rank; intrinsic dimension (TwoNN); the largest share of the mean
 cosine that one (rogue) dimension holds. With labels also silhouette, Euclidean and cosine,
-Calinski–Harabasz and Davies–Bouldin. Vectors are the network's own, never normalised.
+Calinski–Harabasz and Davies–Bouldin. Vectors are the network's own, not normalised, unless by
+--transform unit. Numbers have standard errors, by the jackknife over 20 blocks of rows.
 
 With --tokens the vectors are of single tokens, drawn at random from all texts, and there are
 Ethayarajh's measures of how contextual words are: self-similarity, intra-sentence similarity and
@@ -51,10 +53,13 @@ class Options(Checked):
     only one."""
     label_column: str | None = None
     """Which column, array or field of a file of labels."""
-    limit: Annotated[int, Ge(3), Or(0)] = 2000
+    limit: Annotated[int, Ge(4), Or(0)] = 2000
     """Take a random sample of this many texts, where there are more; 0 for all."""
     pooling: Literal["mean", "cls", "last"] = "mean"
     """A text's vector: the mean of its tokens, its first token, or its last."""
+    transform: str = "none"
+    """Transform each layer's vectors first, by what is fitted on them; in order, separated by
+    commas: none, center, unit, standardize, whiten[:k], abtt[:D], rogue[:k], cluster[:K,D]."""
     tokens: bool = False
     """Measure the vectors of single tokens instead of texts."""
     token_sample: Annotated[int, Ge(20)] = 10_000
@@ -64,6 +69,8 @@ class Options(Checked):
     device."""
     data_dir: DataDir = None
     seed: Seed = 0
+    no_error: bool = False
+    """No standard errors; those of clusters take twenty times as long as the measures."""
     json: bool = False
     """Print JSON instead of tables."""
     plot: Annotated[Path | None, arg(metavar="PATH")] = None
@@ -92,6 +99,10 @@ class Options(Checked):
             raise InputError(f"--pooling {self.pooling}: not with --tokens, which are not pooled")
         if not self.tokens and self.token_sample != Options.token_sample:
             raise InputError(f"--token-sample {self.token_sample}: only with --tokens")
+        try:
+            read_steps(self.transform)
+        except ValueError as error:
+            raise InputError(f"--transform {self.transform}: {error}") from None
         if self.plot is not None and self.plot.name in ("", ".."):
             raise InputError(
                 f"--plot {self.plot}: must be the name of a file, such as figures/layers.png"

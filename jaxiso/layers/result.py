@@ -7,6 +7,7 @@ import sys
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from rich.box import SIMPLE
 from rich.table import Table
 from rich.text import Text
 
@@ -20,7 +21,7 @@ from jaxiso.score.measures import Value
 from jaxiso.score.result import printable
 
 GROUPS = {"geometry": FREE, "labels as clusters": CLUSTERS, "words in context": CONTEXT}
-OPTIONS = ("pooling", "tokens", "token_sample", "limit", "seed")
+OPTIONS = ("transform", "pooling", "tokens", "token_sample", "limit", "seed")
 """Options that the numbers depend on."""
 
 
@@ -62,6 +63,7 @@ def _encoder(one: Measured) -> dict[str, Any]:
         "vectors": one.vectors,
         "of_tokens": one.of,
         "dimensions": one.dim,
+        "remarks": one.remarks,
         "layers": [
             {"layer": layer, "measures": {name: value._asdict() for name, value in values.items()}}
             for layer, values in enumerate(one.layers)
@@ -89,6 +91,8 @@ def print_tables(texts: Texts, found: Sequence[Measured], seconds: float) -> Non
             if here:
                 title = f"{one.name}, {what}, {one.dim:,} dimensions: {group}"
                 out.print(_table(title, here, one.layers, remarks))
+    for remark in (remark for one in found for remark in one.remarks):
+        out.print(remark)
     for i, remark in enumerate(remarks, start=1):
         out.print(f"[{i}] {remark}")
     out.print(
@@ -104,7 +108,7 @@ def _table(
     remarks: list[str],
 ) -> Table:
     """A row a layer; what there is to say of a number is added to `remarks`."""
-    table = Table(title=Text(title), title_justify="left")
+    table = Table(title=Text(title), title_justify="left", box=SIMPLE)  # six numbers with errors
     table.add_column("Layer", justify="right")
     for name in names.values():
         table.add_column(name, justify="right", no_wrap=True)
@@ -117,13 +121,13 @@ def _table(
 def _cell(name: str, value: Value, remarks: list[str]) -> str:
     if value.value is None:
         return f"– [{_number(value.remark or 'not defined', remarks)}]"
-    text = f"{value.value:.4g}"
+    text = f"{value.value:.3g}" if abs(value.value) < 1000 else f"{value.value:,.0f}"
     if value.se is not None:
         text += f" ± {value.se:.1g}"
     if value.remark is None:
         return text
     if name == "rogue_share":  # which dimension it is
-        return f"{text} (#{value.remark.rpartition(' ')[2]})"
+        return f"{text} #{value.remark.rpartition(' ')[2]}"
     return f"{text} [{_number(value.remark, remarks)}]"
 
 

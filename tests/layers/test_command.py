@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from commands import run_here
 from safetensors.numpy import save_file
-from sklearn.metrics import silhouette_score
+from sklearn.metrics import calinski_harabasz_score, davies_bouldin_score, silhouette_score
 from tiny_encoder import (  # pyright: ignore[reportMissingImports]
     BERT_CONFIG,
     WORDS,
@@ -19,11 +19,15 @@ from tiny_encoder import (  # pyright: ignore[reportMissingImports]
     write_sentence_files,
 )
 
+from jaxiso.data.labels import Labels
 from jaxiso.encoders.encode import encode
 from jaxiso.encoders.token_sample import sample_tokens
 from jaxiso.layers.__main__ import main
-from jaxiso.metrics.contextual import self_similarity
+from jaxiso.layers.measures import cluster_measures, free_measures
+from jaxiso.metrics.contextual import rogue_share, self_similarity
 from jaxiso.metrics.isotropy import isoscore, mean_cosine
+from jaxiso.metrics.neighbours import twonn
+from jaxiso.transforms import parse
 
 RNG = np.random.default_rng(1)
 ROWS = [
@@ -119,11 +123,74 @@ def test_tokens_add_how_contextual_words_are() -> None:
 
 
 def test_the_table_says_what_is_not_defined() -> None:
-    ended = run("--encoder", "one", "--pooling", "cls", "--limit", 5)
+    ended = run("--encoder", "one", "--pooling", "cls", "--limit", 5, "--no-error")
     assert ended.code == 0, ended.err
     assert "5 of 40 texts, drawn at random (seed 0)" in ended.err
     # before the first layer [CLS] is one vector, whatever the text
     assert "all vectors are the same" in ended.out and "one, 5 texts" in ended.out
+
+
+def test_transforms_are_fitted_on_each_layer() -> None:
+    arguments = ("--encoder", "one", "--json", "--transform")
+    ended = run(*arguments, "abtt:2,unit", "--no-error")
+    assert ended.code == 0, ended.err
+    found = json.loads(ended.out)
+    assert found["options"]["transform"] == "abtt:2,unit"
+    states = encode([row["text"] for row in ROWS], "one", layers="all", quiet=True)
+    for vectors, layer in zip(states, found["encoders"][0]["layers"], strict=True):
+        moved, _ = parse("abtt:2,unit").fit_apply(vectors)
+        got = layer["measures"]
+        assert got["isoscore"]["value"] == pytest.approx(float(isoscore(moved)), rel=1e-4)
+        assert all(value["se"] is None for value in got.values())
+    ended = run(*arguments, "center", "--tokens", "--token-sample", 60)
+    assert ended.code == 0, ended.err
+    layers = json.loads(ended.out)["encoders"][0]["layers"]
+    for layer in layers:  # a baseline near zero is left
+        got = {name: value["value"] for name, value in layer["measures"].items()}
+        assert got["self_similarity"] == pytest.approx(got["self_similarity_adjusted"], abs=0.05)
+    ended = run(*arguments, "whiten:16", "--limit", 10)
+    assert ended.code == 2 and "--transform whiten:16: one, layer 0: " in ended.err
+    ended = run(*arguments, "shrink")
+    assert ended.code == 2 and "--transform shrink: " in ended.err
+
+
+def test_errors_are_those_of_the_jackknife() -> None:
+    random = np.random.default_rng(0)
+    vectors = random.normal(size=(60, 5)) + 1
+    codes = np.arange(60) % 3
+    seed = 3
+    names = tuple(f"k{i}" for i in range(3))
+    labels = Labels(codes.astype(np.int32), names, tuple((n,) for n in names), names, False)
+    found = free_measures(vectors, seed=seed) | cluster_measures(vectors, labels, seed=seed)
+    block = np.random.default_rng(seed).permutation(np.arange(60) % 20)
+    for name, measure in {
+        "rogue_share": lambda x, _: rogue_share(x),
+        "mean_cosine": lambda x, _: float(mean_cosine(x)),
+        "davies_bouldin": davies_bouldin_score,
+        "calinski_harabasz": calinski_harabasz_score,
+        "silhouette": silhouette_score,
+        "silhouette_cosine": lambda x, y: silhouette_score(x, y, metric="cosine"),
+    }.items():
+        parts = [measure(vectors[block != b], codes[block != b]) for b in range(20)]
+        expected = np.sqrt(19 / 20 * ((np.array(parts) - np.mean(parts)) ** 2).sum())
+        assert found[name].se == pytest.approx(expected, rel=2e-3), name
+        assert found[name].value == pytest.approx(measure(vectors, codes), rel=1e-4)
+    assert all(found[name].se for name in found)
+    assert found["intrinsic_dimension"].value == pytest.approx(twonn(vectors).dimension)
+
+
+def test_vectors_of_which_little_is_defined() -> None:
+    same = np.ones((8, 3), np.float32)
+    found = free_measures(same, seed=0)
+    assert found["isoscore"].remark == "all vectors are the same"
+    assert found["mean_cosine"].value == pytest.approx(1) and found["rogue_share"].value
+    assert "3 different points" in (found["intrinsic_dimension"].remark or "")
+    zeros = free_measures(np.eye(8, 3, dtype=np.float32), seed=0)
+    assert zeros["mean_cosine"].value == pytest.approx(0)
+    assert zeros["mean_cosine"].remark == "of the 3 vectors that are not zero"
+    assert zeros["rogue_share"].remark == "the mean cosine is not above zero"
+    one = Labels(np.zeros(8, np.int32), ("a",), (("a",),), ("a",), False)
+    assert cluster_measures(same, one, seed=0)["silhouette"].remark == "there is only one label"
 
 
 @pytest.mark.parametrize(
@@ -133,7 +200,7 @@ def test_the_table_says_what_is_not_defined() -> None:
         (["--encoder", "one", "one"], "--encoder one: given twice"),
         (["--encoder", "one", "--text-field", "body"], "no such field; it has 'text', 'kind'"),
         (["--encoder", "one", "--labels", "topic"], "no such field; it has 'text', 'kind'"),
-        (["--encoder", "one", "--limit", "2"], "--limit 2: must be at least 3"),
+        (["--encoder", "one", "--limit", "2"], "--limit 2: must be at least 4"),
         (["--encoder", "one", "--tokens", "--pooling", "cls"], "--pooling cls: not with --tokens"),
         (["--encoder", "one", "--token-sample", "50"], "--token-sample 50: only with --tokens"),
         (["--encoder", "one", "--label-column", "x"], "--label-column x: only with --labels"),
