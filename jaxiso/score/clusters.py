@@ -109,8 +109,7 @@ def silhouettes(cloud: Cloud, codes: np.ndarray, of: Groups, metric: str) -> OfP
     mine = slice(cloud.part.start, cloud.part.stop)
     found = np.full((2, mine.stop - mine.start), np.nan)
     used, own = of.counts > 0, of.counts / np.maximum(of.counts - 1, 1)
-    centroids = _References(of.centroids)
-    directions = _References(units(of.centroids)[0]) if of.unit else centroids
+    references = _References(of.centroids, of.unit)
     # Unit vectors are rounded, so that the same direction comes in several.
     smallest = (8 * EPS) ** 2 if of.unit else 0.0
     for where, x, labels in _blocks(cloud, codes, of.unit, "silhouettes"):
@@ -119,10 +118,8 @@ def silhouettes(cloud: Cloud, codes: np.ndarray, of: Groups, metric: str) -> OfP
         for start in range(0, len(order), step):
             some = order[start : start + step]
             mine_codes, rows = labels[some], np.arange(len(some))
-            squares = centroids.squares(x[some], mine_codes)
-            if of.unit:
-                near = directions.squares(x[some], mine_codes)
-            else:
+            squares, near = references.squares(x[some], mine_codes)
+            if near is None:
                 near = np.sqrt(squares) if metric == "euclidean" else squares.copy()
             squares += of.spread
             squares[squares <= smallest] = 0
@@ -137,45 +134,55 @@ def silhouettes(cloud: Cloud, codes: np.ndarray, of: Groups, metric: str) -> OfP
 
 
 class _References:
-    """A place for each label, and squared distances to all of them."""
+    """Squared distances to the centroids of all labels; of unit vectors also to their directions.
 
-    def __init__(self, places: np.ndarray) -> None:
+    With y = x - c_p from the centroid of its own label it is ‖y‖² + 2·y·(c_p - r) + ‖c_p - r‖² to a
+    reference r, which is a centroid c_q or its direction c_q / ‖c_q‖: one product y·c_q for both.
+    """
+
+    def __init__(self, centroids: np.ndarray, unit: bool) -> None:
         # Only differences matter, and those of numbers near zero lose least.
-        self._places = places - places.mean(axis=0)
-        self._middle = places.mean(axis=0)
-        self._lengths = np.einsum("ij,ij->i", self._places, self._places)
-        k = len(places)
-        self._apart = self._between(np.arange(k)) if k * k <= BLOCK else None
+        self._middle = np.zeros(centroids.shape[1]) if unit else centroids.mean(axis=0)
+        self._centroids = centroids - self._middle
+        self._references, self._shares = [self._centroids], [np.ones(len(centroids))]
+        if unit:
+            directions, directed = units(centroids)
+            lengths = np.sqrt(np.einsum("ij,ij->i", centroids, centroids))
+            self._references.append(directions)
+            self._shares.append(np.where(directed, 1 / np.where(directed, lengths, 1), 0))
+        every = len(centroids) ** 2 <= BLOCK
+        self._apart = [_apart(self._centroids, r) for r in self._references] if every else None
 
-    def squares(self, x: np.ndarray, codes: np.ndarray) -> np.ndarray:
-        """(b, k), of vectors sorted by label.
-
-        With y = x - c_p from the place of its own label it is ‖y‖² + 2·y·(c_p - c_q) + ‖c_p - c_q‖²
-        to that of label q.
-        """
-        y = x - self._middle - self._places[codes]
-        squares = y @ self._places.T
-        own = squares[np.arange(len(y)), codes] * 2 + np.einsum("ij,ij->i", y, y)
-        squares *= -2
-        squares += own[:, None]
-        if self._apart is not None:
-            squares += self._apart[codes]
-        else:
+    def squares(self, x: np.ndarray, codes: np.ndarray) -> tuple[np.ndarray, np.ndarray | None]:
+        """(b, k) to centroids and to directions, of vectors sorted by label."""
+        y = x - self._middle - self._centroids[codes]
+        product = y @ self._centroids.T
+        own = 2 * product[np.arange(len(y)), codes] + np.einsum("ij,ij->i", y, y)
+        labels, which = codes, None
+        if self._apart is None:
             labels, which = np.unique(codes, return_inverse=True)
-            squares += self._between(labels)[which]
-        return np.maximum(squares, 0, out=squares)
+        found = []
+        for number, reference in enumerate(self._references):
+            if self._apart is not None:
+                squares = self._apart[number][codes]
+            else:
+                squares = _apart(self._centroids[labels], reference)[which]
+            squares += own[:, None]
+            squares -= product * (2 * self._shares[number])
+            found.append(np.maximum(squares, 0, out=squares))
+        return found[0], found[1] if len(found) > 1 else None
 
-    def _between(self, labels: np.ndarray) -> np.ndarray:
-        """Squared distances from the places of some labels to those of all."""
-        size = self._lengths[labels][:, None] + self._lengths
-        found = size - 2 * self._places[labels] @ self._places.T
-        # Of places that all but touch the product has lost the difference.
-        for row in np.flatnonzero((found < 1e-6 * size).sum(axis=1) > 1):
-            close = np.flatnonzero(found[row] < 1e-6 * size[row])
-            away = self._places[close] - self._places[labels[row]]
-            found[row, close] = np.einsum("ij,ij->i", away, away)
-        found[np.arange(len(labels)), labels] = 0
-        return found
+
+def _apart(a: np.ndarray, b: np.ndarray) -> np.ndarray:
+    """Squared distances from rows of a to rows of b."""
+    size = np.einsum("ij,ij->i", a, a)[:, None] + np.einsum("ij,ij->i", b, b)
+    found = size - 2 * a @ b.T
+    # Of those that all but touch the product has lost the difference.
+    close = found < 1e-6 * size
+    for row in np.flatnonzero(close.any(axis=1)):
+        away = b[close[row]] - a[row]
+        found[row, close[row]] = np.einsum("ij,ij->i", away, away)
+    return found
 
 
 def _blocks(

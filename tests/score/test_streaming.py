@@ -23,7 +23,7 @@ X = RANDOM.normal(size=(N, D)) * np.linspace(0.5, 2, D) + 0.3 + CODES[:, None]
 X[5] = 0
 
 
-@pytest.fixture(params=[rows.BLOCK, 4 * D], ids=["a block", "blocks"])
+@pytest.fixture(params=[rows.BLOCK, 2 * D], ids=["a block", "blocks"])
 def block(request, monkeypatch) -> None:
     for module in (rows, clusters):
         monkeypatch.setattr(module, "BLOCK", request.param)
