@@ -112,8 +112,10 @@ def as_given_codes(labels: Any, n: int, k: int) -> np.ndarray | Array:
     Raises:
         ValueError: not n whole numbers, or (where concrete) one outside of 0 to k - 1.
     """
-    elsewhere = isinstance(labels, jax.Array) and not labels.is_fully_addressable
-    codes = labels if elsewhere or isinstance(labels, Tracer) else _one_a_point(labels, n)
+    given = isinstance(labels, Tracer) or (
+        isinstance(labels, jax.Array) and not labels.is_fully_addressable
+    )
+    codes = labels if given else _one_a_point(labels, n)
     if codes.shape != (n,) or not jnp.issubdtype(codes.dtype, jnp.integer):
         raise ValueError(
             f"Expected {n} whole numbers as labels, where num_labels or a plan is given; got "
