@@ -16,8 +16,9 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, TypeVar
 
-from jaxiso.cli.console import InputError, first_line, is_disk_full, note
+from jaxiso.cli.console import InputError, first_line, is_disk_full, is_peer_lost, note
 from jaxiso.cli.files import folder_digest
+from jaxiso.cli.machine import is_first
 from jaxiso.manifest import damage, read_manifest, write_manifest
 
 CHECKPOINTS = "checkpoints"
@@ -67,7 +68,7 @@ def steps_of(directory: Path) -> list[int]:
 
 
 def save_checkpoint(directory: Path, step: int, state: Any, *, rows: int, run: str) -> None:
-    """Writes a checkpoint, which replaces the one before the last.
+    """Writes a checkpoint, which replaces the one before the last; all processes have to call it.
 
     Args:
         directory: of the run.
@@ -90,8 +91,11 @@ def save_checkpoint(directory: Path, step: int, state: Any, *, rows: int, run: s
             manager.save(step, args=ocp.args.StandardSave(content))
             kept = {f"{CHECKPOINTS}/{one}" for one in manager.all_steps()}
     except OSError:
-        remove_unfinished(directory)  # make room at least for other files
+        if is_first():
+            remove_unfinished(directory)  # make room at least for other files
         raise
+    if not is_first():
+        return
     known = read_manifest(directory)
     known = {n: d for n, d in known.items() if not n.startswith(CHECKPOINTS) or n in kept}
     write_manifest(directory, known | {name: [folder_digest(directory / name)]})
@@ -151,6 +155,8 @@ def latest_checkpoint(
                     abstract = _saved_as(folder, step)
                 found: Any = manager.restore(step, args=ocp.args.StandardRestore(abstract))
             except Exception as error:  # Orbax raises many kinds
+                if is_peer_lost(error):
+                    raise
                 unusable[step] = f"{type(error).__name__}: {first_line(error)}"
                 continue
             if not np.array_equal(np.asarray(found["run"]), ours["run"]):
@@ -224,6 +230,8 @@ def _errors_of_orbax(folder: Path) -> Iterator[None]:
     except (InputError, MemoryError):
         raise
     except Exception as error:
+        if is_peer_lost(error):
+            raise
         code, reason = errno.EIO, f"cannot be written or read ({first_line(error)})"
         if is_disk_full(error):
             code, reason = errno.ENOSPC, os.strerror(errno.ENOSPC)

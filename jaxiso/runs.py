@@ -23,11 +23,12 @@ from __future__ import annotations
 import errno
 import json
 import shutil
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
-from functools import cached_property
+from functools import cached_property, partial
+from io import BytesIO
 from pathlib import Path
-from typing import Any, BinaryIO, TypeVar
+from typing import Any, BinaryIO, Protocol, TypeVar
 
 from jaxiso.checkpoints import (
     CHECKPOINTS,
@@ -42,7 +43,16 @@ from jaxiso.checkpoints import (
     steps_of,
 )
 from jaxiso.cli.console import InputError, first_line, is_disk_full, note
-from jaxiso.cli.files import PART, digest_of, locked, read_object, replacing, write_json
+from jaxiso.cli.files import (
+    PART,
+    digest_of,
+    json_bytes,
+    locked,
+    read_object,
+    replacing,
+    write_json,
+)
+from jaxiso.cli.machine import is_first, of_all, origin, wait_for_all
 from jaxiso.cli.options import differences
 from jaxiso.manifest import MANIFEST, damage, expect, verify
 
@@ -59,8 +69,20 @@ State = TypeVar("State")
 Columns = dict[str, list[float]]
 
 
+class RunOptions(Protocol):
+    """Options of every command that has runs."""
+
+    @property
+    def overwrite(self) -> bool: ...  # noqa: D102
+    @property
+    def quiet(self) -> bool: ...  # noqa: D102
+
+
 class Run:
     """A run directory that this process writes, and no other at the same time.
+
+    Of several processes that train together the first one writes, and the others only call: what
+    they would write is dropped, but for their parts of checkpoints.
 
     Args:
         directory: made where it does not exist.
@@ -88,6 +110,10 @@ class Run:
         self.directory, self.quiet = directory, quiet
         self.config: dict[str, Any] = json.loads(json.dumps(config))
         refuse_path(directory)
+        _refuse_other_data(self.config)
+        if not is_first():
+            self.writable, self._opened = False, ExitStack()
+            return
         with _writing_to(directory):
             directory.mkdir(parents=True, exist_ok=True)
             _refuse_what_is_no_run(directory)
@@ -202,10 +228,15 @@ class Run:
     def finished(self) -> bool:
         """Whether the run has its result, and all that belongs to it is as it was written.
 
+        All processes have to ask.
+
         Raises:
             InputError: its metrics are damaged or missing, or another file where nothing can be
                 written.
         """
+        return bool(of_all([is_first() and self._is_finished()])[0, 0])
+
+    def _is_finished(self) -> bool:
         if not (self.directory / RESULT).exists():
             return False
         for name in NEEDED:
@@ -226,21 +257,22 @@ class Run:
 
     @property
     def result(self) -> dict[str, Any]:
-        """The summary of a finished run."""
-        verify(self.directory, RESULT)
+        """The summary of a run that is `finished`, which has checked the file."""
         return read_object(self.directory / RESULT)
 
     @contextmanager
     def writing(self, name: str) -> Iterator[BinaryIO]:
         """A file of the run to write to; it takes its place, whole, when the block ends."""
-        with replacing(
-            self.directory / name, lambda part: expect(self.directory, name, part)
-        ) as file:
+        if not is_first():
+            yield BytesIO()
+            return
+        with replacing(self.directory / name, partial(expect, self.directory, name)) as file:
             yield file
 
     def write_json(self, name: str, content: object) -> None:
         """Writes a JSON file of the run."""
-        write_json(self.directory / name, content, lambda part: expect(self.directory, name, part))
+        with self.writing(name) as file:
+            file.write(json_bytes(self.directory / name, content))
 
     def write_metrics(self, metrics: Mapping[str, Sequence[float]]) -> None:
         """Replaces metrics.parquet."""
@@ -263,6 +295,8 @@ class Run:
     def save(self, step: int, state: Any, metrics: Mapping[str, Sequence[float]]) -> None:
         """Writes the metrics so far, then a checkpoint that replaces the one before the last.
 
+        All processes have to call it.
+
         Raises:
             OSError: the disk is full, or cannot be written to.
         """
@@ -273,6 +307,8 @@ class Run:
     def restore(self, template: State) -> tuple[int, State, Columns] | None:
         """The latest checkpoint, and the metrics up to its step; None where there is none.
 
+        All processes have to call it.
+
         Args:
             template: a state of the same structure, shapes and types.
 
@@ -280,7 +316,7 @@ class Run:
             InputError: the metrics are damaged, or all checkpoints. Where an earlier one can be
                 read, a damaged one is noted and put aside.
         """
-        if not (self.directory / CHECKPOINTS).is_dir():
+        if not of_all([is_first() and (self.directory / CHECKPOINTS).is_dir()])[0, 0]:
             return None
         found, unusable = latest_checkpoint(
             self.directory, template, run=_config_digest(self.config)
@@ -291,12 +327,15 @@ class Run:
                 f"{self.directory}/{CHECKPOINTS}/{step} cannot be read ({unusable[step]}), nor any "
                 "earlier one; try again if that may pass, or give --overwrite to start anew"
             )
-        for step, why in unusable.items():
-            put_aside(self.directory, step, why)
+        wait_for_all("a checkpoint has been read")
+        if is_first():
+            for step, why in unusable.items():
+                put_aside(self.directory, step, why)
         if found is None:
             return None
         step, state, rows = found
-        remember_checkpoint(self.directory, step)
+        if is_first():
+            remember_checkpoint(self.directory, step)
         metrics = read_metrics(self.directory)
         keep = [i for i, s in enumerate(metrics["step"]) if s <= step]
         if len(keep) != rows:
@@ -306,6 +345,53 @@ class Run:
                 "give --overwrite to start anew"
             )
         return step, state, {name: [column[i] for i in keep] for name, column in metrics.items()}
+
+
+def open_and_work(
+    directory: Path,
+    config: Mapping[str, Any],
+    options: RunOptions,
+    *,
+    source: Mapping[str, Any],
+    work: Callable[[Run], None],
+    show: Callable[[Run], None],
+) -> None:
+    """What a command does with its run: trains unless that has been done, and shows the result.
+
+    Args:
+        directory: of the run.
+        config: what determines the numbers.
+        options: of the command line.
+        source: where the data are.
+        work: trains, and finishes the run.
+        show: prints the result.
+
+    Raises:
+        InputError: as of `Run`.
+        Stopped: after SIGINT or SIGTERM.
+    """
+    overwrite, quiet = options.overwrite, options.quiet
+    with Run(
+        directory, config, origin=origin(), source=source, overwrite=overwrite, quiet=quiet
+    ) as run:
+        if run.finished:
+            note(f"{directory}: finished before; nothing to do", quiet=quiet)
+        else:
+            work(run)
+        if is_first():
+            show(run)
+
+
+def _refuse_other_data(config: Mapping[str, Any]) -> None:
+    """Several processes have to train the same; also the first time that they compute together."""
+    wait_for_all("all data have been read")
+    ours = int(_config_digest(config)[:7], 16)
+    theirs = of_all([ours])[:, 0]
+    if other := [str(process) for process, digest in enumerate(theirs) if digest != theirs[0]]:
+        raise InputError(
+            f"process {', '.join(other)}: other options or data than those of process 0; start all "
+            "with the same command, but for --process, and give them the same files"
+        )
 
 
 @contextmanager

@@ -11,6 +11,7 @@ import jax
 import numpy as np
 
 from jaxiso.cli.console import Progress, StopSignals, is_disk_full, note
+from jaxiso.cli.machine import of_all
 from jaxiso.runs import Columns, Run
 from jaxiso.seeds import ONE_DEVICE, Spread
 
@@ -96,12 +97,11 @@ def train(run: Run, training: Training, *, overwrite: bool = False) -> tuple[Any
             raise OSError(error.errno, reason, error.filename) from error
         last_saved, kept = time.monotonic(), done
 
-    def is_due(done: int) -> bool:
+    def is_due(done: int, late: bool) -> bool:
         if done == training.updates or training.checkpoint_at(done):
             return True
         if not training.checkpoint_every:
             return False
-        late = time.monotonic() - last_saved > SECONDS_BETWEEN_CHECKPOINTS
         return late or done % training.checkpoint_every == 0
 
     passed = training.units * done // training.updates
@@ -116,8 +116,11 @@ def train(run: Run, training: Training, *, overwrite: bool = False) -> tuple[Any
             measured = number, training.measure(state, number)
             add_rows(table, waiting)
             waiting = measured
-            stopping = signals.received is not None
-            if stopping or is_due(number):
+            late = time.monotonic() - last_saved > SECONDS_BETWEEN_CHECKPOINTS
+            # Of several processes all save, and all stop, at the same update.
+            received, late = map(int, of_all([signals.received or 0, late]).max(axis=0))
+            stopping, signals.received = received > 0, received or None
+            if stopping or is_due(number, late > 0):
                 add_rows(table, waiting)
                 waiting = None
                 save(number)

@@ -26,6 +26,8 @@ if TYPE_CHECKING:
 SECONDS_BETWEEN_LINES = 30.0
 WIDTH = 100
 """Columns of a table that does not go to a terminal."""
+_other = 0
+"""The number of this process, if it is not the one that prints."""
 LOGGERS = ("absl", "asyncio", "datasets", "gensim", "huggingface_hub", "jax", "transformers")
 """Of libraries that log what they also raise; absl is Orbax's."""
 
@@ -108,6 +110,13 @@ def _stopping_on_sigterm() -> Iterator[None]:
         signal.signal(signal.SIGTERM, signal.SIG_DFL)
 
 
+def be_other_process(number: int) -> None:
+    """Makes this process one of several that does not print: errors only, with its number."""
+    global _other
+    _other = number
+    sys.stdout = open(os.devnull, "w", encoding="utf-8")  # noqa: PTH123, SIM115
+
+
 def make_streams_safe() -> None:
     """Output never fails for want of a character or of an open stream.
 
@@ -158,6 +167,12 @@ def _of_jax(error: Exception) -> tuple[str, int] | None:
     """The message and exit code for what a user can cause inside of JAX."""
     if "RESOURCE_EXHAUSTED" in str(error) or "Out of memory" in str(error):
         return f"error: not enough memory ({first_line(error)})", 1
+    if is_peer_lost(error):
+        return (
+            f"error: another process has ended, or cannot be reached any more ({first_line(error)})"
+            "; where work was saved, the same command on all processes goes on from there",
+            1,
+        )
     for frame in reversed(traceback.extract_tb(error.__traceback__)):
         if frame.filename.endswith("xla_bridge.py"):
             asked = os.environ.get("JAX_PLATFORMS", "")
@@ -169,6 +184,15 @@ def _of_jax(error: Exception) -> tuple[str, int] | None:
         if frame.filename.endswith("_src/config.py") and "jax" in str(error).lower():
             return f"error: an environment variable of JAX: {first_line(error)}", 2
     return None
+
+
+def is_peer_lost(error: BaseException) -> bool:
+    """Whether an error of JAX is that another process of this command is gone."""
+    return _is_one_of_several() and any(word in str(error) for word in LOST)
+
+
+LOST = ("Gloo", "NCCL", "coordination service", "CoordinationService", "heartbeat")
+"""Words in what JAX raises where another process is gone."""
 
 
 def _internal_error(error: Exception) -> str:
@@ -186,9 +210,17 @@ def _leave(message: str, code: int) -> NoReturn:
     """Ends the process, even where nobody reads what it still says."""
     if message:
         with suppress(OSError, ValueError):
-            print(message, file=sys.stderr, flush=True)
+            where = f"process {_other}: " if _other else ""
+            print(f"{where}{message}", file=sys.stderr, flush=True)
     _flush_or_drop()
+    if code not in (130, 143) and _is_one_of_several():
+        os._exit(code)  # JAX would wait for the others to end too, who wait for this one
     raise SystemExit(code) from None
+
+
+def _is_one_of_several() -> bool:
+    jax = sys.modules.get("jax")
+    return jax is not None and jax.distributed.is_initialized()
 
 
 def _flush_or_drop() -> None:
@@ -253,7 +285,7 @@ class StopSignals:
 
 def note(message: str, *, quiet: bool = False) -> None:
     """Prints a line to standard error, unless `quiet`."""
-    if not quiet:
+    if not quiet and not _other:
         print(message, file=sys.stderr, flush=True)
 
 
@@ -286,7 +318,7 @@ class Progress:
         self, what: str, total: int, *, unit: str, done: int = 0, quiet: bool = False
     ) -> None:
         self._what, self._total, self._unit = what, total, unit
-        self._first, self._done, self._quiet = done, done, quiet
+        self._first, self._done, self._quiet = done, done, quiet or _other > 0
         self._bar = None
 
     def __enter__(self) -> Progress:

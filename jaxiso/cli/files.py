@@ -103,8 +103,15 @@ def locked(folder: Path, what: str) -> Iterator[None]:
         lock.release()
 
 
-def write_json(path: Path, content: object, before: Callable[[Path], None] | None = None) -> None:
-    """Writes indented JSON, whole or not at all.
+def write_json(path: Path, content: object) -> None:
+    """Writes indented JSON, whole or not at all; errors as of `json_bytes` and `replacing`."""
+    data = json_bytes(path, content)
+    with replacing(path) as file:
+        file.write(data)
+
+
+def json_bytes(path: Path, content: object) -> bytes:
+    """Indented JSON, as it is written to a file.
 
     Raises:
         InputError: it holds the name of a file that is not UTF-8.
@@ -112,15 +119,13 @@ def write_json(path: Path, content: object, before: Callable[[Path], None] | Non
     """
     text = json.dumps(content, indent=2, ensure_ascii=False, allow_nan=False)
     try:
-        data = f"{text}\n".encode()
+        return f"{text}\n".encode()
     except UnicodeEncodeError as error:
         line = text.split("\n")[text[: error.start].count("\n")].strip()
         raise InputError(
             f"{path}: {line!a} cannot be written as UTF-8. If it is a "
             "file's name, rename that file, or set LC_ALL=C.UTF-8 if it is your locale that is not"
         ) from None
-    with replacing(path, before) as file:
-        file.write(data)
 
 
 def parse_json(text: str | bytes, where: object) -> Any:

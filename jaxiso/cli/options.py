@@ -56,6 +56,15 @@ class Written:
         self.rewrite = rewrite
 
 
+class Later:
+    """Marks an option that runs were recorded without before it came, as they are at its default.
+
+    So the config of a run that leaves it alone is that of an earlier one.
+    """
+
+
+LATER = Later()
+
 MOST = 2**31 - 1
 """The largest whole number an option may be where it says nothing else: what 32 bits count to."""
 
@@ -90,6 +99,36 @@ Transform = Annotated[
         help="What is done to the vectors first, in this order, with commas between: "
         f"{usage()}. Fitted on all vectors; see jaxiso.transforms.",
     ),
+]
+Precision = Annotated[
+    Literal["highest", "BF16_BF16_F32_X3", "BF16_BF16_F32_X6", "TF32_TF32_F32_X3"],
+    LATER,
+    arg(
+        help="How float32 numbers are multiplied. highest: in full. The others are for tensor "
+        "cores, with sums of numbers of fewer bits: faster, and nearly as exact, X3 of bfloat16 "
+        "the least."
+    ),
+]
+Distributed = Annotated[
+    bool,
+    FREE,
+    arg(
+        help="Compute with all processes of this SLURM, Open MPI or Kubernetes job, one a host or "
+        "a GPU. The run directory has to be on a file system that they share."
+    ),
+]
+Coordinator = Annotated[
+    str | None,
+    FREE,
+    arg(
+        help="HOST:PORT of process 0: the same by hand. Every process is started by the same "
+        "command with --processes N, and with a --process of its own."
+    ),
+]
+Processes = Annotated[int | None, Ge(1), FREE, arg(help="How many processes there are.")]
+Process = Annotated[int | None, Ge(0), FREE, arg(help="Which one this is, counted from 0.")]
+Timeout = Annotated[
+    float, Gt(0), Le(10**6), FREE, arg(help="Seconds in which all processes have to come.")
 ]
 Labels = Annotated[
     str | None,
@@ -240,10 +279,17 @@ def _bounds(marks: Iterable[Any]) -> Iterator[tuple[str, Any]]:
 
 def determining(options: Checked) -> dict[str, Any]:
     """The options that determine the numbers, as plain JSON values by field name."""
+
+    def is_recorded(name: str, marks: Iterable[Any]) -> bool:
+        usual = getattr(options, name) == getattr(type(options), name, ABSENT)
+        return not any(
+            isinstance(mark, Free) or (usual and isinstance(mark, Later)) for mark in marks
+        )
+
     return {
         name: _plain(getattr(options, name))
         for name, (_, marks) in fields_of(type(options)).items()
-        if not any(isinstance(mark, Free) for mark in marks)
+        if is_recorded(name, marks)
     }
 
 

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
-from jaxiso.cli.console import note, run_command
+from jaxiso.cli.console import run_command
 from jaxiso.cli.files import plain_name
 from jaxiso.cli.options import parse
 from jaxiso.embed.options import Options, default_name, description
@@ -26,7 +26,6 @@ def main(arguments: Sequence[str] | None = None) -> None:
         Options, prog="python -m jaxiso.embed", description=description(), arguments=arguments
     )
     # JAX takes a second to import, for which --help and errors should not wait.
-    from jaxiso.cli.machine import keep_compiled_programs, origin
     from jaxiso.embed.estimate import print_estimate
     from jaxiso.embed.experiment import make_training
     from jaxiso.embed.inputs import (
@@ -38,10 +37,11 @@ def main(arguments: Sequence[str] | None = None) -> None:
         source,
     )
     from jaxiso.embed.result import print_result, write_result
-    from jaxiso.runs import Run
+    from jaxiso.runs import open_and_work
+    from jaxiso.start import start
     from jaxiso.training import train
 
-    keep_compiled_programs()
+    start(options)
     embeddings = load_embeddings(options)
     options = replace(options, updates=options.updates or embeddings.updates)
     held_out = held_out_items(options, embeddings.items)
@@ -51,22 +51,21 @@ def main(arguments: Sequence[str] | None = None) -> None:
         return
     task, encoder = plain_name(embeddings.items.name), embeddings.encoder
     directory = options.out or Path("runs") / default_name(options, task, encoder)
-    with Run(
+
+    def work(run):
+        data = prepare(options, encode(embeddings, options), held_out)
+        training = make_training(options, data, f"{task} {encoder}".strip())
+        states, metrics, seconds = train(run, training, overwrite=options.overwrite)
+        write_result(run, metrics, states.params, held_out, seconds=seconds)
+
+    open_and_work(
         directory,
         config,
-        origin=origin(),
+        options,
         source=source(options),
-        overwrite=options.overwrite,
-        quiet=options.quiet,
-    ) as run:
-        if run.finished:
-            note(f"{directory}: finished before; nothing to do", quiet=options.quiet)
-        else:
-            data = prepare(options, encode(embeddings, options), held_out)
-            training = make_training(options, data, f"{task} {encoder}".strip())
-            states, metrics, seconds = train(run, training, overwrite=options.overwrite)
-            write_result(run, metrics, states.params, held_out, seconds=seconds)
-        print_result(directory, run.result)
+        work=work,
+        show=lambda run: print_result(directory, run.result),
+    )
 
 
 if __name__ == "__main__":

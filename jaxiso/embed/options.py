@@ -32,15 +32,21 @@ from jaxiso.cli.options import (
     FREE,
     Array,
     Checked,
+    Coordinator,
     DataDir,
+    Distributed,
     DryRun,
     LabelColumn,
     Labels,
     Or,
     Out,
     Overwrite,
+    Precision,
+    Process,
+    Processes,
     Quiet,
     Seed,
+    Timeout,
     Transform,
     determining,
     flag,
@@ -115,6 +121,12 @@ class Options(Checked):
     out: Out = None
     overwrite: Overwrite = False
     dry_run: DryRun = False
+    precision: Precision = "highest"
+    distributed: Distributed = False
+    coordinator: Coordinator = None
+    processes: Processes = None
+    process: Process = None
+    timeout: Timeout = 300.0
     quiet: Quiet = False
 
     def __post_init__(self) -> None:

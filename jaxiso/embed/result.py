@@ -12,6 +12,7 @@ from rich.table import Table
 from jaxiso import papers
 from jaxiso.cli.console import InputError, duration, printer
 from jaxiso.cli.figures import save_figure
+from jaxiso.cli.machine import is_first
 from jaxiso.embed import figures
 from jaxiso.embed.options import full_config
 from jaxiso.embed.trajectory import NAMES, Metrics, of_isotropy, summarise
@@ -26,7 +27,7 @@ def write_result(
     *,
     seconds: float,
 ) -> None:
-    """Writes the final vectors, the figures and, last, result.json.
+    """Writes the final vectors, the figures and, last, result.json; the first process does.
 
     Args:
         run: the run directory.
@@ -35,6 +36,8 @@ def write_result(
         held_out: (n,) bool, the items that were held out; None where there are none.
         seconds: time spent on training and measuring, over all sessions of the run.
     """
+    if not is_first():
+        return
     arrays = final_arrays(params)
     if held_out is not None:
         arrays["held_out"] = held_out

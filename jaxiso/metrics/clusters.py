@@ -81,7 +81,7 @@ def calinski_harabasz_score(
     from_first = clusters.away_from(0)
     away = from_first - jnp.sum(weight / n * from_first, axis=0, keepdims=True)
     between = jnp.sum(weight * away**2) / (used - 1)
-    within = rows.everywhere(jnp.sum(clusters.offsets**2)) / (n - used)
+    within = jnp.sum(rows.sum(clusters.offsets**2)) / (n - used)
     score = jnp.where(within > 0, between / jnp.where(within > 0, within, 1), 1)
     return only_clusters(score, clusters.counts, rows.number(X))
 

@@ -72,8 +72,7 @@ def participation_excess(points: Float[Array, "n d"], rows: Rows = ALL) -> Float
     v = jax.lax.stop_gradient(_main_direction(x, rows))
     along = dot(x, v)
     rest = x - along[:, None] * v[None, :]
-    variance_along = rows.everywhere(jnp.sum(along**2))
-    variance_rest = rows.everywhere(jnp.sum(rest**2))
+    variance_along, variance_rest = rows.sum(along**2), jnp.sum(rows.sum(rest**2))
     # RᵀR and RRᵀ have the same norm: take the smaller.
     few = n < d and rows.axis is None
     gram = dot(rest, rest.T) if few else rows.everywhere(dot(rest.T, rest))

@@ -25,7 +25,7 @@ from numpy.typing import ArrayLike
 from scipy.special import logsumexp
 
 from jaxiso.metrics.dimension import excess_on_host, participation_excess
-from jaxiso.metrics.mesh import ALL, Rows, Spread
+from jaxiso.metrics.mesh import ALL, Rows
 from jaxiso.metrics.moments import blocks, origin, unit_rows
 from jaxiso.metrics.points import OnMesh, Points, dot, in_range, lengths, metric
 
@@ -268,8 +268,7 @@ def mean_cosine(points: ArrayLike, *, mesh: Any = None) -> Float[Array, ""]:
     known = not isinstance(points, Tracer) and not isinstance(at_origin, Tracer)
     if known and float(at_origin) > 0:
         where = ""
-        looked_into = not isinstance(points, jax.Array) or points.is_fully_addressable
-        if looked_into and not isinstance(points, Spread):
+        if not isinstance(points, jax.Array) or points.is_fully_addressable:
             checked = np.asarray(points)
             lost = ~checked.astype(np.promote_types(checked.dtype, value.dtype)).any(axis=1)
             where = f"points[{int(np.argmax(lost))}] is zero: "
@@ -302,7 +301,7 @@ def _mean_cosine(
     unit = x * jax.lax.rsqrt(jnp.where(squares > 0, squares, 1))
     total = jnp.sum(rows.sum(unit) ** 2)
     zeros = rows.sum((size[:, 0] == 0).astype(points.dtype))
-    return (total - rows.everywhere(jnp.sum(unit**2))) / n / (n - 1), zeros
+    return (total - jnp.sum(rows.sum(unit**2))) / n / (n - 1), zeros
 
 
 def mean_cosine_on_host(points: np.ndarray) -> float:

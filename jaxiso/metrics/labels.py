@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from typing import Any
 
-import jax
 import jax.numpy as jnp
 import numpy as np
 from jax.core import Tracer
@@ -105,17 +104,12 @@ def refuse_masked(values: np.ma.MaskedArray, name: str) -> None:
 
 
 def as_given_codes(labels: Any, n: int, k: int) -> np.ndarray | Array:
-    """Checks codes 0 to k - 1 that a caller gives.
-
-    Of traced ones, and those of which other processes have a part, shape and type are known.
+    """Checks codes 0 to k - 1 that a caller gives; of traced ones only shape and type are known.
 
     Raises:
         ValueError: not n whole numbers, or (where concrete) one outside of 0 to k - 1.
     """
-    given = isinstance(labels, Tracer) or (
-        isinstance(labels, jax.Array) and not labels.is_fully_addressable
-    )
-    codes = labels if given else _one_a_point(labels, n)
+    codes = labels if isinstance(labels, Tracer) else _one_a_point(labels, n)
     if codes.shape != (n,) or not jnp.issubdtype(codes.dtype, jnp.integer):
         raise ValueError(
             f"Expected {n} whole numbers as labels, where num_labels or a plan is given; got "

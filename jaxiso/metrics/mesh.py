@@ -15,7 +15,6 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 from jax.core import Tracer
-from jax.experimental import multihost_utils
 from jax.sharding import AxisType, Mesh, NamedSharding, PartitionSpec
 from jaxtyping import Array, Bool
 
@@ -81,13 +80,11 @@ class Rows:
         return true if self.axis is None else self.min(true.astype(jnp.int32)) > 0
 
     def first(self, rows: Array) -> Array:
-        """One of the points: the first one of the first device that has any."""
+        """The first row of the first device, which is a point as soon as any device has one."""
         if self.axis is None:
             return rows[0]
-        real = jnp.ones(len(rows), bool) if self.real is None else self.real
-        device, devices = jax.lax.axis_index(self.axis), jax.lax.axis_size(self.axis)
-        owner = self.min(jnp.where(jnp.any(real), device, devices))
-        return self.everywhere(jnp.where(owner == device, rows[jnp.argmax(real)], 0))
+        mine = jax.lax.axis_index(self.axis) == 0
+        return jax.lax.psum(jnp.where(mine, rows[0], 0), self.axis)
 
     def here(self, values: Any) -> Any:
         """A copy for each device of values that all devices share.
@@ -227,32 +224,6 @@ def _on_host(array: jax.Array, mesh: Mesh) -> bool:
         and array.is_fully_addressable
         and all(d.platform == "cpu" for d in array.devices())
     )
-
-
-def spread_own(rows: np.ndarray, mesh: Mesh, *, fill: Any = 0) -> Spread:
-    """Spreads rows of which every process has its own, any number of them, over all their devices.
-
-    All processes have to call it, with the same mesh, of all devices of all of them.
-
-    Args:
-        rows: the rows of this process, shape (n, ...), of a type that devices have.
-        mesh: of one axis.
-        fill: what padding is made of.
-    """
-    check_mesh(mesh)
-    mine = sum(device.process_index == jax.process_index() for device in mesh.devices.flat)
-    if not mine:
-        raise ValueError("mesh has no device of this process; take jax.devices().")
-    most = np.max(multihost_utils.process_allgather(np.asarray(-(-len(rows) // mine))))
-    size, sharding = size_class(int(most)), by_rows(mesh)
-    ends = [len(rows) * (part + 1) // mine for part in range(mine)]
-    starts = [0, *ends[:-1]]
-
-    def place(values: np.ndarray, fill: Any) -> jax.Array:
-        parts = [padded(values[a:b], size, fill) for a, b in zip(starts, ends, strict=True)]
-        return jax.make_array_from_process_local_data(sharding, np.concatenate(parts))
-
-    return Spread(place(rows, fill), place(np.ones(len(rows), bool), False))
 
 
 @lru_cache(maxsize=256)

@@ -23,7 +23,7 @@ from jaxtyping import Array, Bool, Float, Int
 
 from jaxiso.metrics.arrays import as_array
 from jaxiso.metrics.labels import as_codes, as_given_codes, refuse_masked
-from jaxiso.metrics.mesh import ALL, Rows, Spread, as_auto, check_mesh, places, rows_each, spread
+from jaxiso.metrics.mesh import ALL, Rows, as_auto, check_mesh, places, rows_each, spread
 from jaxiso.metrics.mesh import padded as padded
 from jaxiso.metrics.mesh import size_class as size_class
 from jaxiso.metrics.moments import ROWS, origin
@@ -69,8 +69,7 @@ def metric(
 
     A parameter `mesh` becomes the `Rows` that the function takes its sums by: over all points, or
     over those of one device, or over points with padding after them. The latter are what it gets
-    of concrete arrays, so that other numbers of points need no new program. Arrays may also be
-    given as a `Spread`, which lies on its devices already.
+    of concrete arrays, so that other numbers of points need no new program.
 
     Args:
         least: the smallest number of points that the metric is defined for.
@@ -128,9 +127,7 @@ def metric(
             bound = signature.bind(*args, **kwargs)
             bound.apply_defaults()
             given = bound.arguments
-            mesh, real = given.pop("mesh", None), None
-            if isinstance(given[points], Spread):
-                mesh, real = _unpack(given, arrays, mesh)
+            mesh = given.pop("mesh", None)
             traced = any(isinstance(value, Tracer) for value in given.values())
             found = checked_points(given[points], least=least)
             if host is not None and mesh is None and not traced and _fits_host(found):
@@ -143,12 +140,18 @@ def metric(
                 given[name] = _on_device(checked_points(given[name]), translate=False, scale=False)
             kind = np.result_type(*(given[name].dtype for name in (points, *also)))
             given |= {name: given[name].astype(kind, copy=False) for name in (points, *also)}
-            n = len(given[points])
+            n, real = len(given[points]), None
             if "labels" in given:
                 _number_labels(given, n, plan)
-            if mesh is not None and real is None:
-                mesh, real = _spread(given, arrays, mesh)
-            elif mesh is None and "mesh" in others and not traced:
+            if mesh is not None:
+                check_mesh(mesh, n)
+                mesh = as_auto(mesh)
+                first = next((a for a in arrays if isinstance(given[a], Tracer)), points)
+                size = rows_each(given[first], mesh)
+                on_mesh = {name: spread(given[name], mesh, size=size) for name in arrays}
+                real = on_mesh[points].real
+                given |= {name: on_mesh[name].rows for name in arrays}
+            elif "mesh" in others and not traced:
                 size = size_class(n)
                 real = np.arange(size) < n
                 given |= {name: padded(given[name], size) for name in arrays}
@@ -158,32 +161,6 @@ def metric(
         return checked
 
     return decorate
-
-
-def _unpack(given: dict[str, Any], arrays: Sequence[str], mesh: Any) -> tuple[Mesh, Array]:
-    """Replaces what is spread by its rows; their mesh, and which of them are points."""
-    points = given[arrays[0]]
-    for name in arrays:
-        if not isinstance(given[name], Spread) or given[name].real.shape != points.real.shape:
-            raise ValueError(f"{name} must be spread over the devices as {arrays[0]} are.")
-    if "labels" in arrays and given["num_labels"] is None:
-        raise ValueError("Labels that are spread must be codes 0 to k - 1, with num_labels=k.")
-    given |= {name: given[name].rows for name in arrays}
-    mesh = points.rows.sharding.mesh if mesh is None else mesh
-    check_mesh(mesh)
-    return as_auto(mesh), points.real
-
-
-def _spread(given: dict[str, Any], arrays: Sequence[str], mesh: Any) -> tuple[Mesh, Array]:
-    """Spreads arrays over the devices of a mesh; that, and which of their rows are points."""
-    points = arrays[0]
-    check_mesh(mesh, len(given[points]))
-    mesh = as_auto(mesh)
-    first = next((name for name in arrays if isinstance(given[name], Tracer)), points)
-    size = rows_each(given[first], mesh)
-    on_mesh = {name: spread(given[name], mesh, size=size) for name in arrays}
-    given |= {name: on_mesh[name].rows for name in arrays}
-    return mesh, on_mesh[points].real
 
 
 def placed(measured: Any) -> Any:
@@ -376,9 +353,14 @@ def dot(a: Array, b: Array) -> Array:
 
     Also on accelerators, whose own default would round float32 arguments to 8 or 11 bits.
     """
-    if _precision == "highest" or jnp.promote_types(a.dtype, b.dtype) != np.float32:
-        return jnp.dot(a, b, precision=jax.lax.Precision.HIGHEST)
-    return jnp.dot(a, b, precision=jax.lax.DotAlgorithmPreset[_precision])
+    return jnp.dot(a, b, precision=product_precision(jnp.promote_types(a.dtype, b.dtype)))
+
+
+def product_precision(dtype: Any = np.float32) -> Any:
+    """How `dot` multiplies numbers of a type, as JAX's and Flax's own functions take it."""
+    if _precision == "highest" or dtype != np.float32:
+        return jax.lax.Precision.HIGHEST
+    return jax.lax.DotAlgorithmPreset[_precision]
 
 
 def precision() -> str:
@@ -387,7 +369,7 @@ def precision() -> str:
 
 
 def set_precision(name: str) -> None:
-    """Says how `dot`, and so every metric, multiplies float32 numbers from now on.
+    """Says how `dot`, and so every metric and trained model, multiplies float32 from now on.
 
     It is for the whole process, and to be set once, at its start. Programs that JAX has compiled
     are thrown away, as they have the former precision in them.

@@ -9,7 +9,8 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float, Int
 
-from jaxiso.models.lstm import HIGHEST, lstm_cell
+from jaxiso.metrics.points import dot
+from jaxiso.models.lstm import lstm_cell
 from jaxiso.models.tokens import BOS, EOS, PAD
 
 
@@ -32,13 +33,13 @@ def greedy_decode(params: Any, z: Float[Array, "b latent"], longest: int) -> Int
     weights = params["params"]
     decoder, embedding = weights["decoder"], weights["embedding"]
     width = embedding.shape[1]
-    same = jnp.dot(z, decoder["kernel"][width:], precision=HIGHEST) + decoder["bias"][None, :]
+    same = dot(z, decoder["kernel"][width:]) + decoder["bias"][None, :]
 
     def step(carry):
         t, state, token, ended, out = carry
-        word = jnp.dot(embedding[token], decoder["kernel"][:width], precision=HIGHEST)
+        word = dot(embedding[token], decoder["kernel"][:width])
         state, hidden = lstm_cell(state, same + word, decoder["recurrent_kernel"])
-        logits = jnp.dot(hidden, weights["output_kernel"], precision=HIGHEST)
+        logits = dot(hidden, weights["output_kernel"])
         token = jnp.argmax(logits + weights["output_bias"][None, :], axis=1).astype(jnp.int32)
         token = jnp.where(ended, PAD, token)
         return t + 1, state, token, ended | (token == EOS), out.at[:, t].set(token)

@@ -8,6 +8,8 @@ import jax
 from flax import linen as nn
 from jaxtyping import Array, Float
 
+from jaxiso.metrics.points import product_precision
+
 
 class LinearHead(nn.Module):
     """Class scores from features, initialised as PyTorch's `nn.Linear` is.
@@ -79,4 +81,4 @@ class Probe(nn.Module):
 
 
 def _dense(size: int, **options: Any) -> nn.Dense:
-    return nn.Dense(size, precision=jax.lax.Precision.HIGHEST, **options)
+    return nn.Dense(size, precision=product_precision(), **options)

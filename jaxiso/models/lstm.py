@@ -7,7 +7,7 @@ import jax.numpy as jnp
 from flax import linen as nn
 from jaxtyping import Array, Float
 
-HIGHEST = jax.lax.Precision.HIGHEST
+from jaxiso.metrics.points import dot
 
 
 class LSTM(nn.Module):
@@ -42,10 +42,10 @@ class LSTM(nn.Module):
         kernel = self.param("kernel", lecun, (width, 4 * h))
         recurrent = self.param("recurrent_kernel", lecun, (h, 4 * h))
         bias = self.param("bias", _forget_bias, (4 * h,))
-        projected = jnp.dot(inputs, kernel[: inputs.shape[2]], precision=HIGHEST)
+        projected = dot(inputs, kernel[: inputs.shape[2]])
         projected = projected + bias[None, None, :]
         if constant is not None:
-            same = jnp.dot(constant, kernel[inputs.shape[2] :], precision=HIGHEST)
+            same = dot(constant, kernel[inputs.shape[2] :])
             projected = projected + same[:, None, :]
         zeros = jnp.zeros((inputs.shape[0], h), projected.dtype)
 
@@ -70,7 +70,7 @@ def lstm_cell(
         The new carry, and the new hidden state.
     """
     hidden, cell = carry
-    gates = projected + jnp.dot(hidden, recurrent, precision=HIGHEST)
+    gates = projected + dot(hidden, recurrent)
     i, f, g, o = jnp.split(gates, 4, axis=1)
     cell = nn.sigmoid(f) * cell + nn.sigmoid(i) * jnp.tanh(g)
     hidden = nn.sigmoid(o) * jnp.tanh(cell)

@@ -12,7 +12,8 @@ import jax.numpy as jnp
 from flax import linen as nn
 from jaxtyping import Array, Float, Int
 
-from jaxiso.models.lstm import HIGHEST, LSTM
+from jaxiso.metrics.points import dot, product_precision
+from jaxiso.models.lstm import LSTM
 from jaxiso.models.tokens import BOS
 
 Posterior = Literal["diagonal", "isotropic", "none"]
@@ -57,7 +58,7 @@ class TextVAE(nn.Module):
         glorot = nn.initializers.glorot_uniform()
 
         def dense(features: int) -> nn.Dense:
-            return nn.Dense(features, kernel_init=glorot, precision=HIGHEST)
+            return nn.Dense(features, kernel_init=glorot, precision=product_precision())
 
         self.embedding = self.param(
             "embedding", _uniform_005, (self.vocabulary, self.embedding_dim)
@@ -151,7 +152,7 @@ def sentence_nll(
 
 
 def _logits(state, kernel, bias):
-    return jnp.dot(state, kernel, precision=HIGHEST) + bias[None, :]
+    return dot(state, kernel) + bias[None, :]
 
 
 def _step_nll(logits, token):
@@ -197,8 +198,8 @@ def _add_gradients(carry, state, kernel, logits, normaliser, token, weight):
     d_kernel, d_bias = carry
     p = jnp.exp(logits - normaliser[:, None])
     error = p.at[jnp.arange(token.shape[0]), token].add(-1) * weight[:, None]
-    d_kernel = d_kernel + jnp.dot(state.T, error, precision=HIGHEST)
-    return (d_kernel, d_bias + error.sum(0)), jnp.dot(error, kernel.T, precision=HIGHEST)
+    d_kernel = d_kernel + dot(state.T, error)
+    return (d_kernel, d_bias + error.sum(0)), dot(error, kernel.T)
 
 
 sentence_nll.defvjp(_nll_forward, _nll_backward)

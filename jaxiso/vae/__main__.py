@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 from pathlib import Path
 
-from jaxiso.cli.console import note, run_command
+from jaxiso.cli.console import run_command
 from jaxiso.cli.options import parse
 from jaxiso.vae.options import (
     ABOUT,
@@ -40,30 +40,25 @@ def train(arguments: list[str]) -> None:
     """Runs `python -m jaxiso.vae`."""
     options = with_defaults(parse(Options, prog=PROG, description=ABOUT, arguments=arguments))
 
-    from jaxiso.cli.machine import keep_compiled_programs, origin
-    from jaxiso.runs import Run
+    from jaxiso.runs import open_and_work
+    from jaxiso.start import start
     from jaxiso.vae import train as training
 
-    keep_compiled_programs()
+    start(options)
     text, config = training.load_training(options)
     training.announce(text, config, quiet=options.quiet)
     if options.dry_run:
         training.print_estimate(text, config)
         return
     directory = options.out or Path("runs") / default_name(options, text.corpus.name)
-    with Run(
+    open_and_work(
         directory,
         config,
-        origin=origin(),
+        options,
         source=text.corpus.where,
-        overwrite=options.overwrite,
-        quiet=options.quiet,
-    ) as run:
-        if run.finished:
-            note(f"{directory}: finished before; nothing to do", quiet=options.quiet)
-        else:
-            training.train(run, text, options)
-        training.print_result(directory, config, run.result)
+        work=lambda run: training.train(run, text, options),
+        show=lambda run: training.print_result(directory, config, run.result),
+    )
 
 
 def evaluate(arguments: list[str]) -> None:

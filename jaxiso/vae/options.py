@@ -19,12 +19,18 @@ from jaxiso.cli.files import plain_name
 from jaxiso.cli.options import (
     FREE,
     Checked,
+    Coordinator,
     DataDir,
+    Distributed,
     DryRun,
     Out,
     Overwrite,
+    Precision,
+    Process,
+    Processes,
     Quiet,
     Seed,
+    Timeout,
     determining,
     fields_of,
     run_name,
@@ -152,6 +158,12 @@ class Options(Checked):
     out: Out = None
     overwrite: Overwrite = False
     dry_run: DryRun = False
+    precision: Precision = "highest"
+    distributed: Distributed = False
+    coordinator: Coordinator = None
+    processes: Processes = None
+    process: Process = None
+    timeout: Timeout = 300.0
     quiet: Quiet = False
 
     def __post_init__(self) -> None:
@@ -276,10 +288,12 @@ def default_name(options: Options, corpus: str) -> str:
     elif options.posterior != "none":
         parts.append("C" + "-".join(f"{target:g}" for target in options.C or ()))
     parts += [f"{options.seeds}seeds", f"{options.epochs}epochs"]
-    usual = determining(with_defaults(Options(corpus=options.corpus)))
-    for name in ("corpus", "posterior", "objective", "C", "seeds", "epochs"):
-        del usual[name]
-    return run_name(parts, {name: getattr(options, name) for name in usual}, usual)
+    named = ("corpus", "posterior", "objective", "C", "seeds", "epochs")
+    chosen, usual = (
+        {name: value for name, value in determining(found).items() if name not in named}
+        for found in (options, with_defaults(Options(corpus=options.corpus)))
+    )
+    return run_name(parts, chosen, usual)
 
 
 NEEDED = ("corpus", "posterior", "objective", "C", "seeds", "seed", "latent_dim")

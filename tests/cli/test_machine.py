@@ -1,12 +1,24 @@
 from __future__ import annotations
 
+from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path
 
 import jax
+import pytest
 
 from jaxiso.cli import machine
-from jaxiso.cli.machine import cache_dir, keep_compiled_programs, origin
+from jaxiso.cli.console import InputError
+from jaxiso.cli.machine import (
+    cache_dir,
+    is_first,
+    keep_compiled_programs,
+    of_all,
+    origin,
+    process_count,
+    start_processes,
+    wait_for_all,
+)
 
 
 def test_the_cache_is_where_the_user_says(monkeypatch, tmp_path):
@@ -35,3 +47,40 @@ def test_what_numbers_come_from(monkeypatch):
     assert {"machine", "python", "numpy", "flax", "transformers"} <= found.keys()
     monkeypatch.setattr(machine, "PACKAGES", ("jax", "of-no-such-name"))
     assert "of-no-such-name" not in origin()
+
+
+@dataclass(frozen=True)
+class Options:
+    distributed: bool = False
+    coordinator: str | None = None
+    processes: int | None = None
+    process: int | None = None
+    timeout: float = 0.2
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        (
+            {"coordinator": "node1:29500"},
+            r"--coordinator node1:29500: needs --processes and --proc",
+        ),
+        ({"processes": 2, "process": 0}, r"--processes 2 --process 0: needs --coordinator too"),
+        ({"process": 1, "distributed": True}, r"--process 1: needs --coordinator and --processes"),
+        ({"coordinator": "node1", "processes": 2, "process": 0}, r"node1: must be HOST:PORT"),
+        ({"coordinator": "node1:0", "processes": 2, "process": 0}, r"a port from 1 to 65535"),
+        ({"coordinator": ":29500", "processes": 2, "process": 0}, r":29500: must be HOST:PORT"),
+        ({"coordinator": "a:1", "processes": 2, "process": 2}, r"--process 2: must be below 2"),
+        ({"coordinator": "127.0.0.1:9", "processes": 2, "process": 1}, r"cannot be reached within"),
+    ],
+)
+def test_processes_that_cannot_start(options, message):
+    with pytest.raises(InputError, match=message):
+        start_processes(Options(**options))
+
+
+def test_a_lone_process_is_the_first():
+    start_processes(Options())
+    assert is_first() and process_count() == 1
+    assert of_all([3, True]).tolist() == [[3, 1]]
+    wait_for_all("nobody")

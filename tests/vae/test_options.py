@@ -84,6 +84,14 @@ def test_names_of_runs_say_what_is_unusual():
     assert name == "my-file-isotropic-iwae-1seeds-40epochs-samples5-seed2-lr0.001"
 
 
+def test_precision_is_recorded_where_it_is_chosen():
+    """So a run of an earlier version is the same as one that leaves it alone."""
+    assert "precision" not in run_config(Options())
+    chosen = with_defaults(Options(corpus="dbpedia", precision="BF16_BF16_F32_X6"))
+    assert run_config(chosen)["precision"] == "BF16_BF16_F32_X6"
+    assert default_name(chosen, "dbpedia").endswith("-20epochs-precisionBF16_BF16_F32_X6")
+
+
 def test_configs_of_earlier_versions_get_later_defaults():
     config = run_config(with_defaults(Options(corpus="dbpedia"))) | {"experiment": "vae"}
     assert config["C"] == 15
