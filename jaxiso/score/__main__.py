@@ -11,13 +11,13 @@ from jaxiso.score.options import ABOUT, Options
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
-    """Reads and measures each file, prints what was found, and draws it last.
+    """Reads or encodes, measures, prints what was found, and draws it last.
 
     Args:
         arguments: of the command line; None for this process's.
 
     Raises:
-        InputError: an option, a file of vectors or its labels cannot be used.
+        InputError: an option, a file, its labels or an encoder cannot be used.
         Stopped: it was interrupted; what was known has been printed.
         OSError: the figure cannot be written; the result has been printed.
     """
@@ -26,21 +26,14 @@ def main(arguments: Sequence[str] | None = None) -> None:
     # JAX takes a second to import, for which --help and errors should not wait.
     from jaxiso.cli.figures import save_figure
     from jaxiso.cli.machine import keep_compiled_programs
-    from jaxiso.data.vectors import open_vectors
     from jaxiso.score.figures import figure_scores, to_draw
+    from jaxiso.score.inputs import open_inputs
     from jaxiso.score.measures import measure
     from jaxiso.score.result import describe, print_json, print_tables
 
     keep_compiled_programs()
     scores, drawn = [], []
-    for path in options.files:
-        found = open_vectors(
-            path,
-            options.labels,
-            label_column=options.label_column,
-            array=options.array,
-            quiet=options.quiet,
-        )
+    for found in open_inputs(options):
         note(describe(found), quiet=options.quiet)
         scores.append(measure(found, options))
         if options.plot is not None and scores[-1].interrupted is None:

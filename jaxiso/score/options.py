@@ -13,7 +13,7 @@ from annotated_types import Ge
 from tyro.conf import Positional, arg
 
 from jaxiso.cli.console import InputError
-from jaxiso.cli.options import Checked, Quiet, Seed
+from jaxiso.cli.options import Checked, DataDir, Or, Quiet, Seed
 
 ABOUT = """\
 The geometry of your own vectors: isotropy, and how well labels are clusters.
@@ -24,6 +24,10 @@ datasets.save_to_disk made. Those in .npy and Arrow's formats may be larger than
 files are shown side by side:
 
     python -m jaxiso.score before.npy after.npy --labels labels.txt
+
+Texts are encoded first, by one or more models that are shown side by side:
+
+    python -m jaxiso.score --texts reviews.csv --labels label --encoder minilm mpnet
 
 Without labels: IsoScore, the isotropy score of Mu & Viswanath, effective rank, mean cosine. With
 labels also silhouette, simplified silhouette, Calinski–Harabasz, Davies–Bouldin and Dunn. The same
@@ -51,6 +55,18 @@ class Options(Checked):
     label_column: str | None = None
     """Which column, array or field of the file of labels. By default label, labels, y, class,
     target, or the only one."""
+    texts: str | None = None
+    """Measure texts, in place of files of vectors: .txt (a text a line), .csv, .tsv, .jsonl,
+    .parquet, .arrow, .feather, a folder by datasets.save_to_disk; or a corpus: lee, dbpedia, yahoo,
+    brown. Labels are a column or field of it, or a file."""
+    encoder: tuple[str, ...] = ("minilm",)
+    """Models for the texts: minilm, mpnet, roberta, a folder, or a name on the hub (owner/name)."""
+    text_field: str | None = None
+    """Which column or field holds the texts. By default text, sentence, content, document, or the
+    only one."""
+    limit: Annotated[int, Ge(2), Or(0)] = 0
+    """Take a random sample of this many texts; 0 for all."""
+    data_dir: DataDir = None
     array: str | None = None
     """Which array, or column of lists, holds the vectors. By default X, embeddings or vectors, or
     the only one with two dimensions."""
@@ -80,10 +96,11 @@ class Options(Checked):
             InputError: names the option, its value and what is allowed.
         """
         super().__post_init__()
-        if not self.files:
+        if not self.files and self.texts is None:
             raise InputError(
                 "no file given: python -m jaxiso.score FILE [FILE …]; --help says more"
             )
+        self._check_texts()
         if self.label_column is not None and self.labels is None:
             raise InputError(f"--label-column {self.label_column}: only with --labels FILE")
         if self.by_label and self.labels is None:
@@ -95,3 +112,25 @@ class Options(Checked):
             raise InputError(
                 f"--plot {self.plot}: must be the name of a file, such as figures/vectors.png"
             )
+
+    def _check_texts(self) -> None:
+        if self.texts is None:
+            changed = {
+                "--encoder": " ".join(self.encoder) if self.encoder != ("minilm",) else None,
+                "--text-field": self.text_field,
+                "--limit": self.limit or None,
+                "--data-dir": self.data_dir,
+            }
+            for name, value in changed.items():
+                if value is not None:
+                    raise InputError(f"{name} {value}: only with --texts")
+            return
+        if self.files:
+            raise InputError(
+                f"--texts {self.texts}: not with files of vectors, such as {self.files[0]}"
+            )
+        if self.array is not None:
+            raise InputError(f"--array {self.array}: not with --texts, which have no arrays")
+        twice = next((one for one in self.encoder if self.encoder.count(one) > 1), None)
+        if twice is not None:
+            raise InputError(f"--encoder {twice}: given twice")
