@@ -156,8 +156,8 @@ class Clusters(NamedTuple):
 
 def _members(points: Array, codes: Array, k: int, rows: Rows) -> Float[Array, "k d"]:
     """A point of each label: its first one, on the first device that has any."""
-    numbers = jnp.where(rows.only(jnp.ones_like(codes)) > 0, jnp.arange(len(codes)), len(codes))
-    first = jax.ops.segment_min(numbers.astype(jnp.int32), codes, k)
+    numbers = rows.only(jnp.arange(len(codes), dtype=jnp.int32), fill=len(codes))
+    first = jax.ops.segment_min(numbers, codes, k)
     mine = points[jnp.minimum(first, len(points) - 1)]
     if rows.axis is None:
         return mine
