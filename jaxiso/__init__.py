@@ -22,7 +22,6 @@ if TYPE_CHECKING:  # what type checkers see of the table below
     from jaxiso.load import load_run as load_run
     from jaxiso.metrics.clusters import calinski_harabasz_score as calinski_harabasz_score
     from jaxiso.metrics.clusters import davies_bouldin_score as davies_bouldin_score
-    from jaxiso.metrics.clusters import dunn_index as dunn_index
     from jaxiso.metrics.contextual import cosine_contributions as cosine_contributions
     from jaxiso.metrics.contextual import intra_sentence_similarity as intra_sentence_similarity
     from jaxiso.metrics.contextual import (
@@ -32,6 +31,7 @@ if TYPE_CHECKING:  # what type checkers see of the table below
     from jaxiso.metrics.contextual import self_similarity as self_similarity
     from jaxiso.metrics.dimension import effective_rank as effective_rank
     from jaxiso.metrics.dimension import participation_ratio as participation_ratio
+    from jaxiso.metrics.dunn import dunn_index as dunn_index
     from jaxiso.metrics.isotropy import isoscore as isoscore
     from jaxiso.metrics.isotropy import isoscore_from_covariance as isoscore_from_covariance
     from jaxiso.metrics.isotropy import isoscore_star as isoscore_star
@@ -72,7 +72,7 @@ _PUBLIC = {
     "corpus_bleu": ("metrics.text", "BLEU of a corpus"),
     "cosine_contributions": ("metrics.contextual", "what each dimension adds to the mean cosine"),
     "davies_bouldin_score": ("metrics.clusters", "nearness of labels over their size; low: apart"),
-    "dunn_index": ("metrics.clusters", "smallest gap between labels over largest diameter"),
+    "dunn_index": ("metrics.dunn", "smallest gap between labels over largest diameter"),
     "effective_rank": ("metrics.dimension", "directions used, by entropy of singular values"),
     "encode": ("encoders.encode", "texts to vectors, of any layer of an encoder"),
     "gaussian_kl": ("metrics.posterior", "KL of Gaussian posteriors from the prior"),

@@ -22,7 +22,7 @@ from jaxiso.embed.options import LEAST, MOST, Options
 from jaxiso.embed.triplets import TriplePool, make_pool
 from jaxiso.encoders.encode import encode as encode_texts
 from jaxiso.encoders.weights import ENCODERS, encoder_dim, find_encoder, published_name
-from jaxiso.metrics.pairwise import TilePlan, plan_tiles, tile_shape
+from jaxiso.metrics.tiles import TilePlan, plan_tiles, tile_shape
 from jaxiso.papers import EMBED
 
 

@@ -9,10 +9,11 @@ import jax.numpy as jnp
 from jaxtyping import Array, Float, Int
 
 from jaxiso.embed.inputs import Part
-from jaxiso.metrics.clusters import calinski_harabasz_score, davies_bouldin_score, dunn_index
+from jaxiso.metrics.clusters import calinski_harabasz_score, davies_bouldin_score
+from jaxiso.metrics.dunn import dunn_index
 from jaxiso.metrics.isotropy import isoscore
-from jaxiso.metrics.pairwise import any_tile_shape, plan_tiles
 from jaxiso.metrics.silhouette import silhouette_score
+from jaxiso.metrics.tiles import any_tile_shape, plan_tiles
 
 
 class Measurements(NamedTuple):

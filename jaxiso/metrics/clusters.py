@@ -1,8 +1,7 @@
-"""Other measures of how well labels are clusters: Calinski-Harabasz, Davies-Bouldin and Dunn.
+"""Measures of how well labels are clusters in linear time: Calinski-Harabasz and Davies-Bouldin.
 
-The first two compare points with the centroids of their labels and cost O(n·d); names, argument
-order and conventions are scikit-learn's. Dunn's index looks at all pairs, tile by tile. All three
-ignore where the points are and how large they are.
+They compare points with the centroids of their labels and cost O(n·d); names, argument order and
+conventions are scikit-learn's. Both ignore where the points are and how large they are.
 """
 
 from __future__ import annotations
@@ -16,19 +15,9 @@ from jaxtyping import Array, Float
 from scipy.sparse import csr_array
 from scipy.spatial.distance import cdist
 
+from jaxiso.metrics.blocks import ROUNDING
 from jaxiso.metrics.mesh import ALL, Rows
 from jaxiso.metrics.moments import ROWS, blocks, origin
-from jaxiso.metrics.pairwise import (
-    ROUNDING,
-    Tiled,
-    TilePlan,
-    TileShape,
-    as_plan,
-    if_planned,
-    in_tiles,
-    over_pairs,
-    shape_for,
-)
 from jaxiso.metrics.points import (
     Labels,
     OnMesh,
@@ -38,10 +27,6 @@ from jaxiso.metrics.points import (
     only_clusters,
     to_unit_size,
 )
-
-# Up to this many dimensions distances come from differences, as points of one or two dimensions
-# crowd so much that products would lose the smallest distance.
-FEW_DIMENSIONS = 8
 
 
 @metric(translate=True, scale=True, host=lambda X, **y: HostClusters.of(X, **y).dispersion())
@@ -241,90 +226,3 @@ def _membership(codes: np.ndarray, k: int) -> csr_array:
     """Row l, column i: 1 where point i has label l."""
     n = len(codes)
     return csr_array((np.ones(n), (codes, np.arange(n))), shape=(k, n))
-
-
-@metric(translate=True, scale=True, plan=shape_for)
-def dunn_index(
-    X: Points,
-    labels: Labels,
-    *,
-    num_labels: int | None = None,
-    plan: TilePlan | TileShape | None = None,
-) -> Float[Array, ""]:
-    """Dunn's index: the smallest distance between clusters over the largest within; high is good.
-
-    The distance between the closest two points of different labels, over that between the farthest
-    two points of the same label. Costs n²·d/2 multiply-adds and O(n·(d + K)) memory, no n × n
-    array. Arguments and errors are those of `jaxiso.metrics.silhouette.silhouette_score`.
-
-    Returns:
-        A scalar, at least 0: 0 if two clusters share a place, else infinite if every cluster is a
-        single place. In float32 and above 8 dimensions, pairs that are closer than 1e-3 of their
-        clusters' spread may be mistaken for each other; the distance of the one taken is exact.
-
-    Reference: Dunn (1974), "Well-Separated Clusters and Optimal Fuzzy Partitions".
-
-    Example:
-        >>> float(dunn_index([[0.0], [2.0], [10.0], [12.0]], ["a", "a", "b", "b"]))
-        4.0
-    """
-    points, tiles = to_unit_size(X), as_plan(plan, labels, num_labels)
-    (_, near), (_, far) = _extreme_pairs(jax.lax.stop_gradient(points), tiles)
-    separation = lengths(points[near[0]] - points[near[1]])
-    diameter = lengths(points[far[0]] - points[far[1]])
-    ratio = separation / jnp.where(diameter > 0, diameter, 1)
-    index = jnp.where((diameter > 0) | (separation == 0), ratio, jnp.inf)
-    return only_clusters(if_planned(index, tiles, labels), tiles.counts, len(X))
-
-
-def _extreme_pairs(points: Array, plan: TilePlan):
-    """The closest two points of different labels and the farthest two of the same.
-
-    Squared distances from products cancel where they are small. So each point's closest one in a
-    tile is found by them, but which of those is the closest of all is decided by differences.
-    """
-    tiled = Tiled.of(points, plan)
-    x = in_tiles(points, plan)
-    real = jnp.sum(plan.onehot, axis=2) > 0
-    few = points.shape[1] <= FEW_DIMENSIONS
-    error = 0 if few else 2 * ROUNDING * float(jnp.finfo(points.dtype).eps)
-
-    def squares(a, b, both):
-        if not few:
-            return tiled.squares(a, b, both)
-        return sum((p[:, None] - q[None, :]) ** 2 for p, q in zip(x[a].T, x[b].T, strict=True))
-
-    def add(carry, a, b, both):
-        block = squares(a, b, both)
-        same = tiled.labels[a][:, None] == tiled.labels[b][None, :]
-        pairs = real[a][:, None] & real[b][None, :]
-        apart = jnp.where(pairs & ~same, block, jnp.inf)
-        within = jnp.where(pairs & same, block, -1)
-        # Which points they are takes longer than how far apart; most tiles have none to offer.
-        unsure = error * (jnp.max(tiled.lengths[a]) + jnp.max(tiled.lengths[b]))
-        (least, _), (most, _) = carry
-        offers = (jnp.min(apart) - unsure < least) | (jnp.max(within) > most)
-        return jax.lax.cond(offers, look, lambda *_: carry, carry, a, b, apart, within)
-
-    def look(carry, a, b, apart, within):
-        near, far = carry
-        closest = jnp.argmin(apart, axis=1)
-        exact = jnp.sum((x[a] - x[b][closest]) ** 2, axis=1)
-        exact = jnp.where(jnp.isfinite(jnp.min(apart, axis=1)), exact, jnp.inf)
-        i = jnp.argmin(exact)
-        nearest = exact[i], jnp.stack([plan.order[a][i], plan.order[b][closest[i]]])
-        near = _either(nearest[0] < near[0], nearest, near)
-        i, j = jnp.unravel_index(jnp.argmax(within), within.shape)
-        farthest = within[i, j], jnp.stack([plan.order[a][i], plan.order[b][j]])
-        return near, _either(farthest[0] > far[0], farthest, far)
-
-    nobody = jnp.zeros(2, jnp.int32)
-    start = (
-        (jnp.asarray(jnp.inf, points.dtype), nobody),
-        (jnp.asarray(-1, points.dtype), nobody),
-    )
-    return over_pairs(len(plan.first), add, start)
-
-
-def _either(first: Array, yes: tuple[Array, Array], no: tuple[Array, Array]):
-    return jnp.where(first, yes[0], no[0]), jnp.where(first, yes[1], no[1])

@@ -1,6 +1,6 @@
 """Exact silhouettes in NumPy and float64, from all pairs: of few points, of sparse ones, or given.
 
-Few points cost less here than the compiling of a program. As in `jaxiso.metrics.pairwise`, points
+Few points cost less here than the compiling of a program. As in `jaxiso.metrics.blocks`, points
 are taken relative to a reference point of their label, so that clusters may be as tight as they
 like.
 
@@ -16,7 +16,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from jaxtyping import Float, Int
 
-from jaxiso.metrics.pairwise import ROUNDING
+from jaxiso.metrics.blocks import ROUNDING
 from jaxiso.metrics.points import BLOCK, in_double
 
 # The silhouettes of some rows; of all in their order if None.
@@ -166,7 +166,7 @@ def towards(
     """‖y‖² + 2·y·(c_p - c_q) + share·‖c_p - c_q‖² for points of label p and each label q.
 
     With a share of 1 these are squared distances to the references c; with ½ they are what a point
-    adds to its squared distances to the points of each label (`jaxiso.metrics.pairwise`).
+    adds to its squared distances to the points of each label (`jaxiso.metrics.blocks`).
 
     Args:
         y: points less the reference of their label.

@@ -17,6 +17,7 @@ import jax
 import numpy as np
 from jaxtyping import Float, Int
 
+from jaxiso.metrics.blocks import ROUNDING
 from jaxiso.metrics.host import (
     EPS,
     ByLabel,
@@ -27,7 +28,6 @@ from jaxiso.metrics.host import (
     scores,
     towards,
 )
-from jaxiso.metrics.pairwise import ROUNDING
 
 # Numbers of a block of points, or of their distances to labels: 8 MB.
 BLOCK = 2**20

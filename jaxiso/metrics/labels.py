@@ -29,7 +29,7 @@ def as_codes(labels: ArrayLike, n_points: int) -> tuple[np.ndarray, int]:
         raise ValueError(
             "labels must be concrete, not traced, as they decide the shapes of the computation. "
             "Close over them, or pass codes 0 to k - 1 with num_labels=k (or a plan from "
-            "jaxiso.metrics.pairwise.plan_tiles)."
+            "jaxiso.metrics.tiles.plan_tiles)."
         )
     values = _one_a_point(labels, n_points)
     _refuse_missing(labels, values)

@@ -16,14 +16,7 @@ from jaxtyping import Array, Float
 
 from jaxiso.metrics.clusters import Clusters
 from jaxiso.metrics.dimension import participation_ratio
-from jaxiso.metrics.pairwise import (
-    TilePlan,
-    TileShape,
-    as_plan,
-    distance_sums,
-    if_planned,
-    shape_for,
-)
+from jaxiso.metrics.pairwise import distance_sums
 from jaxiso.metrics.points import (
     BLOCK,
     Labels,
@@ -34,6 +27,7 @@ from jaxiso.metrics.points import (
     metric,
     scaled,
 )
+from jaxiso.metrics.tiles import TilePlan, TileShape, as_plan, if_planned, shape_for
 
 
 @metric(translate=True)

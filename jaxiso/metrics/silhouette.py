@@ -16,7 +16,6 @@ import numpy as np
 from jax.core import Tracer
 from jaxtyping import Array, Float
 
-from jaxiso.metrics.pairwise import TilePlan, TileShape
 from jaxiso.metrics.points import placed
 from jaxiso.metrics.sampling import Design, Sampled, in_batches
 from jaxiso.metrics.silhouette_programs import (
@@ -32,6 +31,7 @@ from jaxiso.metrics.silhouette_rows import (
     codes_of,
     silhouettes_of_rows,
 )
+from jaxiso.metrics.tiles import TilePlan, TileShape
 
 # Points of a sample that are measured between two reports of the estimate.
 BATCH = 512
@@ -68,7 +68,7 @@ def silhouette_score(
             the host, or spread over it by rows; n need not divide.
         num_labels: K, if labels are codes 0 to K - 1, which may then be traced and need not all
             occur.
-        plan: likewise, how to lay points out in tiles, as from `jaxiso.metrics.pairwise`, for
+        plan: likewise, how to lay points out in tiles, as from `jaxiso.metrics.tiles`, for
             labels that are measured many times under Euclidean distance.
 
     Returns:

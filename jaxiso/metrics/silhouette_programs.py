@@ -12,14 +12,7 @@ from jaxtyping import Array, Float, Int
 
 from jaxiso.metrics.label_sums import simplified_silhouettes, squared_silhouettes
 from jaxiso.metrics.mesh import ALL, Rows
-from jaxiso.metrics.pairwise import (
-    TilePlan,
-    TileShape,
-    as_plan,
-    distance_sums,
-    if_planned,
-    shape_for,
-)
+from jaxiso.metrics.pairwise import distance_sums
 from jaxiso.metrics.points import (
     Labels,
     OnMesh,
@@ -29,6 +22,7 @@ from jaxiso.metrics.points import (
     only_clusters,
     to_unit_size,
 )
+from jaxiso.metrics.tiles import TilePlan, TileShape, as_plan, if_planned, shape_for
 
 
 @metric(translate=True, scale=True, plan=shape_for)

@@ -21,7 +21,7 @@ import numpy as np
 from jax.sharding import Mesh
 
 from jaxiso.cli.console import Progress, Stopped, duration
-from jaxiso.metrics.clusters import dunn_index
+from jaxiso.metrics.dunn import dunn_index
 from jaxiso.metrics.sampling import Design, Sampled
 from jaxiso.metrics.silhouette_rows import silhouettes_of_rows
 from jaxiso.score.streaming import Cloud, Part

@@ -13,8 +13,9 @@ import pytest
 from scipy.spatial.distance import cdist
 from scipy.special import logsumexp, xlogy
 
-from jaxiso.metrics.clusters import calinski_harabasz_score, davies_bouldin_score, dunn_index
+from jaxiso.metrics.clusters import calinski_harabasz_score, davies_bouldin_score
 from jaxiso.metrics.dimension import effective_rank, participation_ratio
+from jaxiso.metrics.dunn import dunn_index
 from jaxiso.metrics.isotropy import isoscore, isotropy_score, mean_cosine
 from jaxiso.metrics.objectives import isotropy_angle
 from jaxiso.metrics.silhouette import silhouette_score
@@ -214,6 +215,8 @@ def check(name: str, size: str, *, double: bool):
             allowed = (1e-9 if rough else 1e-10) * np.maximum(1, np.abs(expected))
         else:
             allowed = rtol * np.abs(expected) + (ROUGH.get(name, atol) if rough else atol)
+            if "dominates" in kind and "silhouette" in name:
+                allowed = 3 * allowed  # points may be much closer than their norms say
         used = np.abs(found - expected) / np.maximum(allowed, 1e-300)
         at = int(np.argmax(np.where(np.isnan(used), np.inf, used)))
         count += 1

@@ -13,12 +13,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.spatial.distance import cdist
 
-from jaxiso.metrics.clusters import (
-    calinski_harabasz_score,
-    davies_bouldin_score,
-    dunn_index,
-)
-from jaxiso.metrics.pairwise import any_tile_shape, plan_tiles
+from jaxiso.metrics.clusters import calinski_harabasz_score, davies_bouldin_score
+from jaxiso.metrics.dunn import dunn_index
+from jaxiso.metrics.tiles import any_tile_shape, plan_tiles
 
 N, D = 60, 12
 

@@ -25,7 +25,7 @@ from jaxiso.metrics.objectives import (
     triplet_bound,
     triplet_objective,
 )
-from jaxiso.metrics.pairwise import any_tile_shape, plan_tiles
+from jaxiso.metrics.tiles import any_tile_shape, plan_tiles
 
 # Few shapes, as each is a program to compile; the second has fewer points than dimensions.
 SHAPES = [(9, 4, 3), (6, 8, 4)]

@@ -10,10 +10,12 @@ import numpy as np
 import pytest
 from jax.extend.core import jaxprs_in_params
 
-from jaxiso.metrics.pairwise import (
+from jaxiso.metrics.pairwise import distance_sums, padded_distance_sums
+from jaxiso.metrics.points import size_class
+from jaxiso.metrics.tiles import (
     TileShape,
     any_tile_shape,
-    distance_sums,
+    padded_shape,
     plan_tiles,
     tile_shape,
     tile_size,
@@ -77,19 +79,62 @@ def test_empty_clusters_between_others_in_a_tile():
 def test_plan(tile, codes):
     k = int(codes.max()) + 1
     shape = any_tile_shape(N, k, tile=tile)
-    order, place, onehot, first, counts = (
-        np.asarray(part) for part in plan_tiles(jnp.asarray(codes, jnp.int32), k, shape)
-    )
+    plan = plan_tiles(jnp.asarray(codes, jnp.int32), k, shape)
+    order, place, onehot, _, counts, used = map(np.asarray, plan)
     tiles = -(-N // tile)
     assert order.shape == (tiles, tile) and onehot.shape == (tiles, tile, shape.width)
+    assert used == tiles
     real = order < N
     np.testing.assert_array_equal(order.ravel()[place], np.arange(N))  # inverse of each other
     np.testing.assert_array_equal(place[order[real]], np.flatnonzero(real))
     assert real.sum() == N and (order[~real] == N).all()
     np.testing.assert_array_equal(onehot.sum(axis=2), real)  # padding belongs to no label
-    labels = first[:, None] + onehot.argmax(axis=2)
-    np.testing.assert_array_equal(labels[real], np.sort(codes))
+    np.testing.assert_array_equal(plan.labels[real], np.sort(codes))
+    assert (np.asarray(plan.labels)[~real] == -1).all()
     np.testing.assert_array_equal(counts, np.bincount(codes, minlength=k))
+
+
+def test_padding_is_not_visited_and_changes_no_bit():
+    points, codes = points_and_codes(n=300)
+    exact = brute_force(points, codes)
+    tile = padded_shape(codes, K).tile
+    program = jax.jit(
+        lambda x, c, real, k, shape: distance_sums(x, plan_tiles(c, k, shape, real)),
+        static_argnums=(3, 4),
+    )
+    found = []
+    for size, width, fill in ((300, 6, 0), (512, 8, 1e30), (1024, 8, np.nan)):
+        x = np.pad(points, ((0, size - 300), (0, 0)), constant_values=fill)
+        c = np.pad(codes, (0, size - 300), constant_values=8)
+        sums = np.asarray(program(x, c, np.int32(300), 8, TileShape(tile, width)))
+        np.testing.assert_array_equal(sums[300:], 0)
+        np.testing.assert_array_equal(sums[:, K:], 0)
+        found.append(sums[:300, :K])
+    np.testing.assert_allclose(found[0], exact, rtol=1e-5)
+    np.testing.assert_array_equal(found[1], found[0])
+    np.testing.assert_array_equal(found[2], found[0])
+
+
+def test_another_number_of_points_of_a_class_compiles_nothing():
+    compiled = []
+
+    def listen(event, *_, **__):
+        if "compile" in event:
+            compiled.append(event)
+
+    padded_distance_sums(*points_and_codes(n=130), K)
+    jax.monitoring.register_event_duration_secs_listener(listen)
+    try:
+        for n, k in ((200, K), (256, 5), (131, 8)):
+            points, codes = points_and_codes(n=n, k=k)
+            assert size_class(n) == 256
+            sums = padded_distance_sums(points, codes, k)
+            np.testing.assert_allclose(sums, brute_force(points, codes, k), rtol=1e-5)
+        assert not compiled
+        padded_distance_sums(*points_and_codes(n=257), K)
+        assert compiled  # the listener is not deaf
+    finally:
+        jax.monitoring.unregister_event_duration_listener(listen)
 
 
 def test_shapes():

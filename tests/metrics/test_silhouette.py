@@ -12,9 +12,9 @@ import sklearn.metrics
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from jaxiso.metrics.pairwise import TileShape, any_tile_shape, plan_tiles, tile_shape
 from jaxiso.metrics.silhouette import silhouette_samples, silhouette_score
 from jaxiso.metrics.silhouette_programs import from_pairs
+from jaxiso.metrics.tiles import TileShape, any_tile_shape, plan_tiles, tile_shape
 
 N, D = 60, 5
 WAYS = (silhouette_samples, from_pairs)  # on the host, and the program
