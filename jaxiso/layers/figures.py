@@ -11,14 +11,14 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
 from jaxiso.layers.experiment import Measured
-from jaxiso.layers.measures import CLUSTERS, CONTEXT, FREE
+from jaxiso.layers.measures import ADJUSTED, CONTEXT, TABLES
 
 COLUMNS = 4
 # Measures drawn in one panel with another, as a dashed line.
 BESIDE = {
     "isoscore_corrected": "isoscore",
     "silhouette_cosine": "silhouette",
-    **{name: name.removesuffix("_adjusted") for name in CONTEXT if name.endswith("_adjusted")},
+    **dict(zip(ADJUSTED, CONTEXT, strict=True)),
 }
 DASHED = {"isoscore": "dashed: corrected", "silhouette": "dashed: cosine"}
 
@@ -29,7 +29,7 @@ def figure_layers(found: Sequence[Measured]) -> Figure:
     Args:
         found: one of each encoder; each is a colour.
     """
-    titles = {name: title for name, (title, _) in (FREE | CLUSTERS | CONTEXT).items()}
+    titles = {name: title for names in TABLES.values() for name, (title, _) in names.items()}
     names = [name for name in titles if name in found[0].layers[0] and name not in BESIDE]
     rows = math.ceil(len(names) / COLUMNS)
     figure = Figure(figsize=(3.4 * COLUMNS, 2.8 * rows), layout="constrained")

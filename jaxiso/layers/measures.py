@@ -1,7 +1,7 @@
 """The measures of one layer's vectors; each is a value, or nothing and why.
 
 Standard errors are the jackknife's: rows are dealt into blocks at random, and the measure is taken
-without each block in turn.
+without each block in turn. Rows count as independent: of tokens, those of one text are not quite.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ import numpy as np
 
 from jaxiso.cli.console import several
 from jaxiso.data.labels import Labels
-from jaxiso.encoders.token_sample import TokenSample
+from jaxiso.encoders.token_sample import CONTEXTS, TokenSample
 from jaxiso.metrics.clusters import calinski_harabasz_score, davies_bouldin_score
 from jaxiso.metrics.contextual import (
     cosine_contributions,
@@ -32,14 +32,16 @@ from jaxiso.metrics.silhouette import silhouette_score
 from jaxiso.score.measures import Value
 
 SAME = "all vectors are the same"
-# By name, how figures call a measure, and how tables do, which have less room.
-FREE = {
+# Measures by table, each with what figures call it and, having less room, tables.
+ISOTROPY = {
     "isoscore": ("IsoScore", "IsoScore"),
     "isoscore_corrected": ("IsoScore, corrected", "corrected"),
     "mean_cosine": ("Mean cosine", "Mean cosine"),
     "rogue_share": ("Largest share of the mean cosine", "Rogue share"),
-    "effective_rank": ("Effective rank", "Eff. rank"),
-    "intrinsic_dimension": ("Intrinsic dimension", "Intr. dim."),
+}
+DIMENSION = {
+    "effective_rank": ("Effective rank", "Effective rank"),
+    "intrinsic_dimension": ("Intrinsic dimension", "Intrinsic dimension"),
 }
 CLUSTERS = {
     "silhouette": ("Silhouette", "Silhouette"),
@@ -48,12 +50,19 @@ CLUSTERS = {
     "davies_bouldin": ("Davies–Bouldin", "Davies–Bouldin"),
 }
 CONTEXT = {
-    "self_similarity": ("Self-similarity", "Self-sim."),
-    "self_similarity_adjusted": ("Self-similarity, adjusted", "adjusted"),
-    "intra_sentence_similarity": ("Intra-sentence similarity", "Intra-sent."),
-    "intra_sentence_similarity_adjusted": ("Intra-sentence similarity, adjusted", "adjusted"),
-    "maximum_explainable_variance": ("Maximum explainable variance", "Max. expl."),
-    "maximum_explainable_variance_adjusted": ("Max. explainable variance, adjusted", "adjusted"),
+    "self_similarity": ("Self-similarity", "Self-similarity"),
+    "intra_sentence_similarity": ("Intra-sentence similarity", "Intra-sentence"),
+    "maximum_explainable_variance": ("Max. explainable variance", "Max. explainable"),
+}
+ADJUSTED = {
+    f"{name}_adjusted": (f"{title}, adjusted", short) for name, (title, short) in CONTEXT.items()
+}
+TABLES = {
+    "isotropy": ISOTROPY,
+    "dimension": DIMENSION,
+    "labels as clusters": CLUSTERS,
+    "words in context": CONTEXT,
+    "words in context, less tokens drawn at random": ADJUSTED,
 }
 
 Values = dict[str, Value]
@@ -163,19 +172,26 @@ def context_measures(vectors: np.ndarray, sample: TokenSample, seed: int) -> Val
     """
     used = np.unique(np.concatenate([sample.drawn, sample.words, sample.whole]))
     if not vectors[used].any(axis=1).all():
-        return dict.fromkeys(CONTEXT, Value(None, remark="a vector is zero, and has no cosines"))
+        return dict.fromkeys(
+            [*CONTEXT, *ADJUSTED], Value(None, remark="a vector is zero, and has no cosines")
+        )
     words, whole, ids = sample.words, sample.whole, sample.ids
-    baseline = float(cosine_contributions(vectors[sample.drawn]).sum())
-    found: Values = dict.fromkeys(CONTEXT, Value(None, remark="no token is in as many texts"))
+    drawn = vectors[sample.drawn]
+    baseline = with_error(
+        lambda kept: float(cosine_contributions(drawn[kept]).sum()), len(drawn), seed
+    )
+    found: Values = dict.fromkeys(
+        [*CONTEXT, *ADJUSTED], Value(None, remark=f"no token is in {CONTEXTS} texts or more")
+    )
     if len(words):
         similar = self_similarity(vectors[words], ids[words], sample.texts[words])
         explained = maximum_explainable_variance(vectors[words], ids[words])
         random = np.random.default_rng([seed, 0xADD])
-        others = random.choice(sample.drawn, len(words))
+        others = random.permutation(sample.drawn)[: len(words)]
         chance = maximum_explainable_variance(vectors[others], ids[words])
         found |= {
             "self_similarity": mean_of(similar),
-            "self_similarity_adjusted": mean_of(similar - baseline),
+            "self_similarity_adjusted": less(mean_of(similar), baseline),
             "maximum_explainable_variance": mean_of(explained),
             "maximum_explainable_variance_adjusted": mean_of(explained - chance),
         }
@@ -184,8 +200,15 @@ def context_measures(vectors: np.ndarray, sample: TokenSample, seed: int) -> Val
         within = intra_sentence_similarity(vectors[whole], sample.texts[whole])
     return found | {
         "intra_sentence_similarity": mean_of(within),
-        "intra_sentence_similarity_adjusted": mean_of(within - baseline),
+        "intra_sentence_similarity_adjusted": less(mean_of(within), baseline),
     }
+
+
+def less(value: Value, other: Value) -> Value:
+    """The difference of two values, whose errors are taken for independent."""
+    if value.value is None or other.value is None:
+        return value if value.value is None else other
+    return Value(value.value - other.value, math.hypot(value.se or 0.0, other.se or 0.0))
 
 
 def with_error(

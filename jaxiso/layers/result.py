@@ -7,7 +7,6 @@ import sys
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from rich.box import SIMPLE
 from rich.table import Table
 from rich.text import Text
 
@@ -15,12 +14,11 @@ from jaxiso.cli.console import duration, printer, several
 from jaxiso.cli.machine import origin
 from jaxiso.data.texts import Texts
 from jaxiso.layers.experiment import Measured
-from jaxiso.layers.measures import CLUSTERS, CONTEXT, FREE
+from jaxiso.layers.measures import TABLES
 from jaxiso.layers.options import Options
 from jaxiso.score.measures import Value
 from jaxiso.score.result import printable
 
-GROUPS = {"geometry": FREE, "labels as clusters": CLUSTERS, "words in context": CONTEXT}
 OPTIONS = ("transform", "pooling", "tokens", "token_sample", "limit", "seed")
 """Options that the numbers depend on."""
 
@@ -86,7 +84,7 @@ def print_tables(texts: Texts, found: Sequence[Measured], seconds: float) -> Non
         what = (
             f"{one.vectors:,} texts" if one.of is None else f"{one.vectors:,} of {one.of:,} tokens"
         )
-        for group, names in GROUPS.items():
+        for group, names in TABLES.items():
             here = {name: short for name, (_, short) in names.items() if name in one.layers[0]}
             if here:
                 title = f"{one.name}, {what}, {one.dim:,} dimensions: {group}"
@@ -108,7 +106,7 @@ def _table(
     remarks: list[str],
 ) -> Table:
     """A row a layer; what there is to say of a number is added to `remarks`."""
-    table = Table(title=Text(title), title_justify="left", box=SIMPLE)  # six numbers with errors
+    table = Table(title=Text(title), title_justify="left")
     table.add_column("Layer", justify="right")
     for name in names.values():
         table.add_column(name, justify="right", no_wrap=True)

@@ -119,13 +119,14 @@ def test_tokens_add_how_contextual_words_are() -> None:
         assert 0 < got["maximum_explainable_variance"] <= 1 and "silhouette" in got
     ended = run(*arguments)  # from the cache
     assert "encoding" not in ended.err and "minilm" not in ended.out
-    assert "one, 60 of" in ended.out and "words in context" in ended.out
+    assert "one, 60 of" in ended.out and "words in context" in ended.out and "…" not in ended.out
 
 
 def test_the_table_says_what_is_not_defined() -> None:
     ended = run("--encoder", "one", "--pooling", "cls", "--limit", 5, "--no-error")
     assert ended.code == 0, ended.err
     assert "5 of 40 texts, drawn at random (seed 0)" in ended.err
+    assert "…" not in ended.out  # the tables have room for all numbers
     # before the first layer [CLS] is one vector, whatever the text
     assert "all vectors are the same" in ended.out and "one, 5 texts" in ended.out
 
