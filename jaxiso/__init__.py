@@ -58,6 +58,7 @@ if TYPE_CHECKING:  # what type checkers see of the table below
     from jaxiso.metrics.text import rouge_n as rouge_n
     from jaxiso.metrics.uniformity import sampled_uniformity as sampled_uniformity
     from jaxiso.metrics.uniformity import uniformity as uniformity
+    from jaxiso.score.arrays import measure as measure
 
 __version__ = version("jaxiso")
 
@@ -90,6 +91,7 @@ _PUBLIC = {
         "what one static vector explains of a word's",
     ),
     "mean_cosine": ("metrics.isotropy", "mean cosine between two points"),
+    "measure": ("score.arrays", "all measures of an array, as jaxiso.score has them"),
     "mutual_information": ("metrics.posterior", "between sentences and their codes"),
     "numerical_rank": ("metrics.spectrum", "directions that vary, other than by rounding"),
     "participation_ratio": ("metrics.dimension", "directions used, by variances"),

@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Sequence
 
-from jaxiso.cli.console import Stopped, note, run_command
+from jaxiso.cli.console import InputError, Stopped, note, run_command
 from jaxiso.cli.options import parse
 from jaxiso.score.options import ABOUT, Options
 
@@ -30,21 +30,33 @@ def main(arguments: Sequence[str] | None = None) -> None:
     from jaxiso.score.inputs import open_inputs
     from jaxiso.score.measures import measure
     from jaxiso.score.result import describe, print_json, print_tables
+    from jaxiso.score.transformed import transformed
 
     keep_compiled_programs()
-    scores, drawn = [], []
+    scores, drawn, refused = [], [], None
     for found in open_inputs(options):
         note(describe(found), quiet=options.quiet)
-        scores.append(measure(found, options))
-        if options.plot is not None and scores[-1].interrupted is None:
-            drawn.append(to_draw(scores[-1], found.rows, options.seed))
-        if scores[-1].interrupted is not None:
+        try:
+            for text in options.transform:
+                vectors, said = transformed(found, text)
+                scores.append(measure(vectors, options)._replace(transform=text, found=said))
+                if scores[-1].interrupted is not None:
+                    break
+                if options.plot is not None:
+                    drawn.append(to_draw(scores[-1], vectors.rows, options.seed))
+        except InputError as error:
+            refused = error  # what has been measured is printed first
+        if refused is not None or scores[-1].interrupted is not None:
             break
     seconds = time.perf_counter() - start
+    if refused is not None and not scores:
+        raise refused
     if options.json:
         print_json(scores, options, seconds)
     else:
         print_tables(scores, options, seconds)
+    if refused is not None:
+        raise refused
     if scores[-1].interrupted is not None:
         raise Stopped("interrupted", scores[-1].interrupted)
     if options.plot is not None:  # last, as its folder may not be writable

@@ -12,7 +12,7 @@ from matplotlib.figure import Figure
 from jaxiso.data.rows import Rows
 from jaxiso.metrics.isotropy import random_cosines
 from jaxiso.score.measures import Scores
-from jaxiso.score.result import file_names
+from jaxiso.score.result import names_of
 
 PAIRS = 20_000
 """Pairs of vectors, for the histogram of cosines."""
@@ -55,7 +55,7 @@ def figure_scores(files: Sequence[Drawn]) -> Figure:
     height = max(3.4, 0.24 * len(labels) + 1)
     figure = Figure(figsize=(4.5 * panels, height), layout="constrained")
     axes = figure.subplots(1, panels)
-    names = file_names([file.scores.path for file in files])
+    names = names_of([file.scores for file in files])
     for i, (name, file) in enumerate(zip(names, files, strict=True)):
         _draw_variances(axes[0], file, f"C{i % 10}")
         _draw_cosines(axes[1], file, f"C{i % 10}")

@@ -82,6 +82,8 @@ class Scores(NamedTuple):
         rows: by label, in label order; None where not asked for.
         eigenvalues: of the covariance, largest first; None where it was interrupted before.
         interrupted: the exit code of what ended it early; None if nothing did.
+        transform: what was done to the vectors first.
+        found: what that found of them, a sentence each.
     """
 
     path: Path
@@ -94,6 +96,8 @@ class Scores(NamedTuple):
     rows: list[Row] | None = None
     eigenvalues: np.ndarray | None = None
     interrupted: int | None = None
+    transform: str = "none"
+    found: tuple[str, ...] = ()
 
     @property
     def sampled(self) -> int | None:

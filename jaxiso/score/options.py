@@ -13,7 +13,7 @@ from annotated_types import Ge
 from tyro.conf import Positional, arg
 
 from jaxiso.cli.console import InputError
-from jaxiso.cli.options import Checked, DataDir, Or, Quiet, Seed
+from jaxiso.cli.options import Checked, DataDir, Or, Quiet, Seed, Transform
 
 ABOUT = """\
 The geometry of your own vectors: isotropy, and how well labels are clusters.
@@ -70,6 +70,9 @@ class Options(Checked):
     array: str | None = None
     """Which array, or column of lists, holds the vectors. By default X, embeddings or vectors, or
     the only one with two dimensions."""
+    transform: tuple[Transform, ...] = ("none",)
+    """What is done to the vectors first, each of several side by side, such as none abtt:3 whiten:
+    steps with commas between, see jaxiso.transforms. It takes all vectors into memory."""
     by_label: bool = False
     """Also a table of each label's vectors by themselves."""
     metric: Literal["euclidean", "cosine", "sqeuclidean"] = "euclidean"
@@ -101,6 +104,8 @@ class Options(Checked):
                 "no file given: python -m jaxiso.score FILE [FILE …]; --help says more"
             )
         self._check_texts()
+        if not self.transform:
+            raise InputError("--transform: give at least one, such as --transform none whiten")
         if self.label_column is not None and self.labels is None:
             raise InputError(f"--label-column {self.label_column}: only with --labels FILE")
         if self.by_label and self.labels is None:

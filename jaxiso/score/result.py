@@ -67,6 +67,8 @@ def print_json(scores: Sequence[Scores], options: Options, seconds: float) -> No
 def _file(one: Scores) -> dict[str, Any]:
     found: dict[str, Any] = {
         "file": printable(one.path),
+        "transform": one.transform,
+        "found": list(one.found),
         "vectors": one.n,
         "dimensions": one.d,
         "labels": None if one.labels is None else len(one.labels),
@@ -97,7 +99,7 @@ def print_tables(scores: Sequence[Scores], options: Options, seconds: float) -> 
     out = printer()
     remarks: list[str] = []
     out.print(_table(scores, options, remarks))
-    for name, one in zip(file_names([one.path for one in scores]), scores, strict=True):
+    for name, one in zip(names_of(scores), scores, strict=True):
         if one.rows is not None:
             out.print(_table_by_label(name, one.rows))
             if len(one.rows) > SHOWN:
@@ -121,11 +123,22 @@ def file_names(paths: Sequence[Path]) -> list[str]:
     return [printable(Path(path.name) if unlike else path) for path in paths]
 
 
+def names_of(scores: Sequence[Scores]) -> list[str]:
+    """Names of what was measured: of files, and of transforms where there are any."""
+    paths = list(dict.fromkeys(one.path for one in scores))
+    if all(one.transform == "none" for one in scores):
+        return file_names([one.path for one in scores])
+    if len(paths) == 1:
+        return [one.transform for one in scores]
+    names = dict(zip(paths, file_names(paths), strict=True))
+    return [f"{names[one.path]}, {one.transform}" for one in scores]
+
+
 def _table(scores: Sequence[Scores], options: Options, remarks: list[str]) -> Table:
     """All files side by side; what there is to say of a number is added to `remarks`."""
     table = Table()
     table.add_column("")
-    for name in file_names([one.path for one in scores]):
+    for name in names_of(scores):
         table.add_column(Text(name), justify="right", overflow="fold")
     table.add_row("Vectors", *(f"{one.n:,}" for one in scores))
     table.add_row("Dimensions", *(f"{one.d:,}" for one in scores))
@@ -179,6 +192,7 @@ def _remarks(scores: Sequence[Scores]) -> list[str]:
     lines = ["Mu & Viswanath depends on the vectors' length and origin: taken as they are."]
     for one in scores:
         name = printable(Path(one.path.name))
+        lines += [f"{name}: {sentence}" for sentence in one.found]
         if one.interrupted is not None:
             lines.append(f"{name}: interrupted; what is printed is what was known")
         for reason, count in one.left_out.items():
