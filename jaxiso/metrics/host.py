@@ -17,6 +17,7 @@ import numpy as np
 from jaxtyping import Float, Int
 
 from jaxiso.metrics.blocks import ROUNDING
+from jaxiso.metrics.moments import origin
 from jaxiso.metrics.points import BLOCK, in_double
 
 # The silhouettes of some rows; of all in their order if None.
@@ -130,10 +131,44 @@ def euclidean(x: Float[np.ndarray, "n d"], codes: Int[np.ndarray, " n"], k: int)
             block = np.take(norms[mine], labels.codes, axis=1)
             block += by_label[labels.codes[mine]]
             block -= 2 * products[some]
-            return roots(block, lengths[mine], lengths, mine)
+            return roots(block, lengths[mine], lengths, (np.arange(len(mine)), mine))
 
         found = labels.silhouettes(places, distances)
         return found[labels.place] if rows is None else found
+
+    return of
+
+
+def rows_of_many(points: np.ndarray, codes: Int[np.ndarray, " n"], k: int) -> Silhouettes:
+    """Of some of many points: m·n·d multiplications and O(m·K) memory for m of them.
+
+    Distances below 1e-8 of the points' distance from their midst are lost, which is less than the
+    rounding of float32 points.
+    """
+    labels = ByLabel.of(codes, k)
+    middle = origin(points)
+    if points.dtype.kind in "iu" or points.dtype.itemsize > 4:
+        points, middle = in_double(points, translate=True, scale=True), 0
+
+    def of(rows: np.ndarray | None = None) -> np.ndarray:
+        rows = np.arange(len(codes)) if rows is None else rows
+        some = points[rows].astype(np.float64) - middle
+        mine = np.einsum("ij,ij->i", some, some)
+        sums = np.zeros((len(rows), k))
+        step = max(1, BLOCK // max(some.shape))
+        for start in range(0, len(codes), step):
+            places = slice(start, start + step)
+            x = points[labels.order[places]].astype(np.float64) - middle
+            lengths = np.einsum("ij,ij->i", x, x)
+            squares = some @ (-2 * x.T)
+            squares += mine[:, None]
+            squares += lengths
+            at = labels.place[rows] - start
+            here = np.flatnonzero((at >= 0) & (at < len(x)))
+            found = roots(squares, mine, lengths, (here, at[here]))
+            firsts = np.flatnonzero(np.diff(labels.codes[places], prepend=-1))
+            sums[:, labels.codes[places][firsts]] += np.add.reduceat(found, firsts, axis=1)
+        return from_sums(sums, codes[rows], labels.counts)
 
     return of
 
@@ -208,7 +243,7 @@ def sparse_euclidean(x: Any, codes: Int[np.ndarray, " n"], k: int) -> Silhouette
             block = (x[mine] @ columns).toarray()
             block *= -2
             block += lengths[mine][:, None] + lengths
-            return roots(block, lengths[mine], lengths, mine)
+            return roots(block, lengths[mine], lengths, (np.arange(len(mine)), mine))
 
         return labels.silhouettes(places, distances)
 
@@ -243,7 +278,7 @@ def roots(
     squares: Float[np.ndarray, "m n"],
     mine: Float[np.ndarray, " m"],
     lengths: Float[np.ndarray, " n"],
-    itself: Int[np.ndarray, " m"],
+    itself: tuple[Int[np.ndarray, " s"], Int[np.ndarray, " s"]],
 ) -> Float[np.ndarray, "m n"]:
     """Distances from their squares, in place: zero where rounding cancels, and to a point itself.
 
@@ -251,12 +286,11 @@ def roots(
         squares: of m points to n.
         mine: squared lengths of the m.
         lengths: those of the n.
-        itself: which of the n each of the m is.
+        itself: the rows and columns in which a point meets itself.
     """
-    rows = np.arange(len(squares))
-    squares[rows, itself] = np.inf
+    squares[itself] = np.inf
     smallest = ROUNDING * EPS
     if squares.min() <= smallest * (mine.max() + lengths.max()):
         squares[squares <= smallest * (mine[:, None] + lengths)] = 0
-    squares[rows, itself] = 0
+    squares[itself] = 0
     return np.sqrt(squares, out=squares)

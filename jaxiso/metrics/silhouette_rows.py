@@ -3,7 +3,8 @@
 | input | way | cost of m rows |
 | --- | --- | --- |
 | few points, Euclidean | `host`, pairs in NumPy | m·n·d |
-| many points, Euclidean | `pairwise`, pairs in JAX | m·n·d, all n: half of n²·d |
+| all of many points, Euclidean | `pairwise`, pairs in JAX | n²·d/2 |
+| some of many points, Euclidean | `host` (on accelerators or a mesh in JAX) | m·n·d |
 | cosine, squared, simplified | `host_labels` (on accelerators `label_sums`) | n·d + m·d·K |
 | scipy.sparse | `host` and `host_labels`, sparse products | the same, of what is not zero |
 | given distances | `host` | m·n |
@@ -22,10 +23,20 @@ from jaxiso.metrics import host, host_labels
 from jaxiso.metrics.host import Silhouettes
 from jaxiso.metrics.labels import as_codes, as_given_codes
 from jaxiso.metrics.points import checked_points
-from jaxiso.metrics.silhouette_programs import from_centroids, from_directions, from_pairs
+from jaxiso.metrics.silhouette_programs import (
+    from_centroids,
+    from_directions,
+    from_pairs,
+    of_rows,
+    shape_on,
+)
+from jaxiso.metrics.tiles import TileShape, power_of_two, tile_shape
 
 METRICS = ("euclidean", "cosine", "sqeuclidean", "precomputed")
 AVERAGES = ("micro", "macro")
+
+# Chosen rows that make a tile.
+ROWS = 128
 
 
 class RowSilhouettes(NamedTuple):
@@ -92,7 +103,7 @@ def silhouettes_of_rows(
     elif sparse:
         of = host_labels.sparse_squared(points, codes, k, metric)
     elif metric == "euclidean" and not simplified:
-        of = _of_pairs(points, codes, k)
+        of = _of_pairs(points, codes, k, mesh)
     else:
         of = _of_centroids(points, codes, k, metric, simplified, mesh)
     return RowSilhouettes(codes, k, of)
@@ -148,14 +159,24 @@ def _check_distances(distances: Any) -> None:
         raise ValueError(f"Precomputed distances must not be negative; got {distances.min()}.")
 
 
-def _of_pairs(points: Any, codes: np.ndarray, k: int) -> Silhouettes:
-    if host.is_small(*points.shape):
+def _of_pairs(points: Any, codes: np.ndarray, k: int, mesh: Any) -> Silhouettes:
+    if mesh is None and host.is_small(*points.shape):
         return host.euclidean(host.as_double(np.asarray(points)), codes, k)
+    on_host = mesh is None and isinstance(points, np.ndarray) and jax.default_backend() == "cpu"
+    some = host.rows_of_many(points, codes, k) if on_host else None
+    labels = power_of_two(k)
+    given = {"num_labels": labels, "shape": shape_on(codes, k, mesh), "mesh": mesh}
 
-    def of(rows: np.ndarray | None) -> np.ndarray:
+    def of(rows: np.ndarray | None = None) -> np.ndarray:
         if rows is None:
-            return np.asarray(from_pairs(points, codes, num_labels=k))
-        return host.euclidean(host.as_double(np.asarray(points)), codes, k)(rows)
+            return np.asarray(from_pairs(points, codes, **given))
+        if some is not None:
+            return some(rows)
+        chosen = np.resize(rows, power_of_two(max(len(rows), ROWS)))  # in one of few sizes
+        width = tile_shape(np.bincount(codes[chosen], minlength=k), tile=ROWS).width
+        shape = TileShape(ROWS, power_of_two(width))
+        found = of_rows(points, codes, chosen=chosen, chosen_shape=shape, **given)
+        return np.asarray(found)[: len(rows)]
 
     return of
 
@@ -174,11 +195,6 @@ def _of_centroids(
     if np.isnan(found).any():
         host_labels.refuse_zeros(points)
     return partial(_some, found)
-
-
-def power_of_two(number: int) -> int:
-    """The smallest power of two that is not below a number from 1."""
-    return 1 << (number - 1).bit_length()
 
 
 def _some(values: Any, rows: np.ndarray | None) -> np.ndarray:

@@ -32,6 +32,7 @@ FREE = [
     partial(isoscore_star, reference_covariance=np.diag(np.arange(1.0, D + 1))),
 ]
 SILHOUETTES = [
+    silhouette_score,
     partial(silhouette_score, metric="cosine"),
     partial(simplified_silhouette_score, average="macro"),
 ]
@@ -80,10 +81,11 @@ def main() -> None:
 def silhouettes(points: np.ndarray, labels: np.ndarray) -> None:
     """Of single points, in their order, and of a sample."""
     mesh = jax.make_mesh((3,), ("points",))
-    samples = partial(silhouette_samples, points, labels, metric="sqeuclidean")
-    close(samples(mesh=mesh), samples(), "samples")
-    sampled = partial(sampled_silhouette, points, labels, 30, metric="sqeuclidean")
-    close(sampled(mesh=mesh).silhouettes, sampled().silhouettes, "a sample")
+    for metric in ("euclidean", "sqeuclidean"):
+        samples = partial(silhouette_samples, points, labels, metric=metric)
+        close(samples(mesh=mesh), samples(), (metric, "samples"))
+        sampled = partial(sampled_silhouette, points, labels, 30, metric=metric)
+        close(sampled(mesh=mesh).silhouettes, sampled().silhouettes, (metric, "a sample"))
     try:
         silhouette_score(
             np.where(points == points[7], 0, points), labels, metric="cosine", mesh=mesh

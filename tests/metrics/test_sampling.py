@@ -4,9 +4,12 @@ from __future__ import annotations
 
 from functools import partial
 
+import jax
 import numpy as np
 import pytest
+from sklearn.metrics import silhouette_samples as sklearn_samples
 
+from jaxiso.metrics import host
 from jaxiso.metrics.sampling import Design, Sampled, in_batches, strata
 from jaxiso.metrics.silhouette import (
     sampled_silhouette,
@@ -14,6 +17,7 @@ from jaxiso.metrics.silhouette import (
     silhouette_samples,
     silhouette_score,
 )
+from jaxiso.metrics.silhouette_rows import silhouettes_of_rows
 
 N = 1500
 
@@ -139,6 +143,21 @@ def test_silhouettes_of_a_sample_are_exact(metric):
     assert float(score) == pytest.approx(found.value, abs=1e-7)
     whole = silhouette_score(points, labels, **measure, sample_size=90)
     assert float(whole) == pytest.approx(mean(exact, labels, "macro"), abs=1e-6)
+
+
+@pytest.mark.parametrize("way", ["host", "program"])
+def test_rows_of_many_points(way, monkeypatch):
+    """In blocks, as of more points than are compared all at once; some in one place."""
+    monkeypatch.setattr(host, "WORK", 0)
+    monkeypatch.setattr(host, "BLOCK", 7 * 40)
+    if way == "program":  # as on an accelerator
+        monkeypatch.setattr(jax, "default_backend", lambda: "gpu")
+    points = np.concatenate([normal(80), normal(10), np.ones((10, 4))]).astype(np.float32) + 9
+    labels = np.arange(100) % 4
+    rows = np.array([99, 3, 40, 85, 98, 0, 17])
+    expected = np.asarray(sklearn_samples(points.astype(np.float64) - 9, labels))
+    found = silhouettes_of_rows(points, labels, "euclidean").of(rows)
+    np.testing.assert_allclose(found, expected[rows], atol=2e-6)
 
 
 def test_the_same_seed_is_the_same_sample():
