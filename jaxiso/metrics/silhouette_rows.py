@@ -17,6 +17,7 @@ from typing import Any, NamedTuple
 
 import jax
 import numpy as np
+from jax.experimental.multihost_utils import process_allgather
 from jaxtyping import Int
 
 from jaxiso.metrics import host, host_labels
@@ -90,6 +91,8 @@ def silhouettes_of_rows(
         _check_distances(points)
     n = points.shape[0]
     codes, k = codes_of(labels, n, num_labels)
+    if not isinstance(codes, np.ndarray):  # other processes have a part of them
+        codes = np.asarray(process_allgather(codes, tiled=True))
     if not 1 < np.count_nonzero(np.bincount(codes, minlength=k)) < n:
         return RowSilhouettes(
             codes, k, lambda rows: np.full(n if rows is None else len(rows), np.nan)

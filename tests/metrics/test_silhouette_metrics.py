@@ -241,6 +241,22 @@ def test_nothing_is_compiled_for_few_points():
     assert compiled(partial(measure, 41, 333)) == 0
 
 
+def test_another_number_of_many_points_compiles_nothing(monkeypatch):
+    """Points and labels are padded to few sizes; what is measured is the same."""
+    monkeypatch.setattr(host, "WORK", 0)
+    found = {}
+
+    def measure(*sizes):
+        for n, k in sizes:
+            points = normal(n=n).astype(np.float32)
+            found[n] = points, np.arange(n) % k, silhouette_samples(points, np.arange(n) % k)
+
+    measure((120, 4))
+    assert compiled(partial(measure, (70, 3), (128, 4))) == 0
+    for points, labels, samples in found.values():
+        np.testing.assert_allclose(samples, scikit_learn(points, labels, "euclidean"), atol=2e-6)
+
+
 ZERO = np.where(np.arange(N)[:, None] == 9, 0, normal())
 
 
