@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from jaxiso.bench.options import ABOUT, Options
-from jaxiso.cli.console import run_command
+from jaxiso.cli.console import note, run_command
 from jaxiso.cli.options import determining, parse
 
 
@@ -39,9 +39,26 @@ def main(arguments: Sequence[str] | None = None) -> None:
         if options.what in ("all", part):
             contests = import_module(f"jaxiso.bench.{part}").contests(options)
             results[part] = {one.name: measure(one, part, options) for one in contests}
+    if options.what == "scaling":
+        from jaxiso.bench.scaling import measure_devices, measure_sizes
+
+        results["scaling"] = {
+            "sizes": list(measure_sizes(options)),
+            "devices": list(measure_devices(options)),
+        }
+    elif options.what == "gpu":
+        from jaxiso.bench.gpu import measurements
+
+        results["gpu"] = dict(measurements(options))
     print_report(report)
     if options.json is not None:
         write_json(options.json, report)
+    if options.plot is not None:
+        from jaxiso.bench.figures import figure_scaling
+        from jaxiso.cli.figures import save_figure
+
+        saved = save_figure(figure_scaling(results["scaling"]), options.plot.with_suffix(""))
+        note(f"figure: {', '.join(map(str, saved))}", quiet=options.quiet)
 
 
 if __name__ == "__main__":

@@ -38,7 +38,8 @@ class Contest(NamedTuple):
         calls: 'jaxiso' and, if there is something to compare with, 'peer'; each returns a value
             that shows what it has done.
         names: what the calls are shown as.
-        work: what else the figures should tell; `tokens` are those of a call.
+        work: what else the figures should tell; `tokens` are those of a call, and `limit` says that
+            the peer does a part of the work only, so that its value is another.
     """
 
     name: str
@@ -89,7 +90,8 @@ def measure(contest: Contest, part: str, options: Options) -> dict[str, Any]:
             result[ratio] = peer[of] / ours[of] if ours[of] > 0 else None
         ratios = [turn["peer"].seconds / turn["jaxiso"].seconds for turn in turns]
         result["times_faster_range"] = [min(ratios), max(ratios)]
-        result["difference"] = abs(ours["value"] - peer["value"])
+        if not contest.work.get("limit"):
+            result["difference"] = abs(ours["value"] - peer["value"])
     return result | dict(contest.work)
 
 

@@ -6,15 +6,25 @@ from collections.abc import Callable, Iterator
 from functools import partial
 
 import jax
+import jax.numpy as jnp
 import numpy as np
+from jaxtyping import Array
 from sklearn.metrics import silhouette_score as sklearn_silhouette
 
 from jaxiso.bench.measure import Call, Contest
 from jaxiso.bench.options import Options
 from jaxiso.metrics.isotropy import isoscore
+from jaxiso.metrics.points import dot
+from jaxiso.metrics.ring import all_pairs
 from jaxiso.metrics.silhouette import silhouette_score
+from jaxiso.metrics.tiles import tile_size
 
-PEERS = {"silhouette": "scikit-learn", "IsoScore": "seven steps, NumPy"}
+PRODUCTS = "silhouette, its limit"
+PEERS = {
+    "silhouette": "scikit-learn",
+    PRODUCTS: "its matrix products alone",
+    "IsoScore": "seven steps, NumPy",
+}
 """Each metric, and what it is compared with."""
 
 
@@ -23,7 +33,8 @@ def contests(options: Options) -> Iterator[Contest]:
     points, labels = make_data(options)
     for metric, peer in PEERS.items():
         calls = {by: call(metric, by, points, labels) for by in ("jaxiso", "peer")}
-        yield Contest(metric, calls, {"jaxiso": "jaxiso", "peer": peer})
+        work = {"limit": True} if metric == PRODUCTS else {}
+        yield Contest(metric, calls, {"jaxiso": "jaxiso", "peer": peer}, work)
 
 
 def make_data(options: Options) -> tuple[np.ndarray, np.ndarray]:
@@ -45,10 +56,27 @@ def functions(metric: str, labels: np.ndarray) -> dict[str, Callable]:
     """A metric of points, by jaxiso and by its peer."""
     if metric == "IsoScore":
         return {"jaxiso": isoscore, "peer": seven_steps}
-    return {
-        "jaxiso": partial(silhouette_score, labels=labels),
-        "peer": partial(sklearn_silhouette, labels=labels),
-    }
+    ours = partial(silhouette_score, labels=labels)
+    if metric == PRODUCTS:
+        return {"jaxiso": ours, "peer": partial(products, tile=tile_size(len(labels)))}
+    return {"jaxiso": ours, "peer": partial(sklearn_silhouette, labels=labels)}
+
+
+@partial(jax.jit, static_argnames="tile")
+def products(points: Array, tile: int) -> Array:
+    """The matrix products that an exact silhouette cannot do without: each pair of tiles once."""
+    n, d = points.shape
+    tiles = jnp.pad(points, ((0, -n % tile), (0, 0))).reshape(-1, tile, d)
+    used = jnp.int32(len(tiles))
+
+    def block(a, b, _):
+        return dot(a, b.T)
+
+    def update(total, number, a, b, product):
+        return total + product
+
+    total = all_pairs(tiles, used, block, update, jnp.zeros((tile, tile)), once=True)
+    return jnp.sum(total)
 
 
 def seven_steps(points: np.ndarray) -> float:

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Literal
 
-from annotated_types import Ge
+from annotated_types import Ge, Gt
 from tyro.conf import arg
 
 from jaxiso.cli.console import InputError
@@ -19,9 +19,9 @@ from jaxiso.cli.options import FREE, Checked, Quiet, Seed
 ABOUT = """\
 Speed and memory of jaxiso beside its peers on this machine, in one run.
 
-Metrics: the silhouette against scikit-learn's; IsoScore against its seven published steps in
-NumPy. The points are random normal clusters in float32. Results differ by a rounding error, which
-is shown.
+Metrics: the silhouette against scikit-learn's, and against the matrix products that it cannot do
+without; IsoScore against its seven published steps in NumPy. The points are random normal clusters
+in float32. Results differ by a rounding error, which is shown.
 
 VAE: updates of the LSTM-VAE's training on random sentences, in real tokens a second, against plain
 PyTorch where that is installed (pip install torch), from the same parameters; then several seeds in
@@ -33,6 +33,15 @@ least. Memory: how far the process's memory rises during one call, each in a fre
 but never called before; for the VAE that is a start and two updates. scikit-learn works in chunks
 of its `working_memory`, 1024 MiB by default: where n² distances are more, its peak follows that
 setting.
+
+Scaling, which --what all leaves out: time and memory of each measure against the number of points,
+with the exponent of its growth, beside scikit-learn and scib-metrics where they are installed; then
+the Euclidean silhouette on several devices, and in several processes.
+
+GPU, likewise: on one accelerator, the silhouette at each precision, the embed experiment at the
+size of the polarity task, the LSTM-VAE with 1, 3 and 9 models side by side, and memory:
+
+    python -m jaxiso.bench --what gpu --size paper --json gpu.json
 """
 
 
@@ -40,8 +49,8 @@ setting.
 class Options(Checked):
     """The command line; each field is an option."""
 
-    what: Literal["all", "metrics", "vae"] = "all"
-    """What to measure."""
+    what: Literal["all", "metrics", "vae", "scaling", "gpu"] = "all"
+    """What to measure; all: metrics and vae."""
     points: Annotated[int, Ge(3)] = 10_662
     """Metrics: number of points. By default as many as the paper's polarity task has."""
     dim: Annotated[int, Ge(2)] = 384
@@ -56,11 +65,17 @@ class Options(Checked):
     """VAE: updates in one timed call."""
     seeds: Annotated[int, Ge(1)] = 3
     """VAE: seeds trained together; 1 leaves that comparison out."""
+    most_points: Annotated[int, Ge(1000)] = 1_000_000
+    """Scaling: the largest number of points."""
+    seconds: Annotated[float, Gt(0)] = 60
+    """Scaling: a measure is left at the size that would take longer than this."""
     repeats: Annotated[int, Ge(1)] = 5
     """Timed calls of each, after a first one that does not count."""
     seed: Seed = 0
     json: Annotated[Path | None, FREE, arg(metavar="PATH")] = None
     """File to write the figures to."""
+    plot: Annotated[Path | None, FREE, arg(metavar="PATH")] = None
+    """Scaling: file for a figure, written as .png and .pdf."""
     quiet: Quiet = False
 
     def __post_init__(self) -> None:
@@ -74,6 +89,8 @@ class Options(Checked):
             raise InputError(
                 f"--clusters {self.clusters}: must be less than --points ({self.points})"
             )
+        if self.plot is not None and self.what != "scaling":
+            raise InputError(f"--plot {self.plot}: only with --what scaling")
         file = self.json
         if file is not None and (file.is_dir() or not os.access(file.parent, os.W_OK)):
             raise InputError(
