@@ -14,7 +14,7 @@ from pathlib import Path
 import numpy as np
 
 from jaxiso.cli.console import InputError, note
-from jaxiso.cli.files import read_json, replacing
+from jaxiso.cli.files import read_json
 from jaxiso.models.tokens import BOS, EOS, PAD, UNK
 
 MARKS = ("<pad>", "<bos>", "<eos>")
@@ -119,14 +119,9 @@ class Vocabulary:
         """The number of words in encoded sentences that are unk."""
         return sum(int((ids == UNK).sum()) for ids in encoded)
 
-    def save(self, path: Path) -> None:
-        """Writes the vocabulary as JSON text."""
-        with replacing(path) as file:
-            file.write(json.dumps({"words": self.words}, ensure_ascii=False, indent=0).encode())
-
     @staticmethod
     def load(path: Path) -> Vocabulary:
-        """Reads what `save` wrote; InputError if it cannot be read, or is no vocabulary."""
+        """Reads a run's vocabulary.json; InputError if it cannot be read, or is no vocabulary."""
         found = read_json(path)
         words = found.get("words") if isinstance(found, dict) else None
         if not isinstance(words, list) or not all(isinstance(word, str) for word in words):
