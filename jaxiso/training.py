@@ -119,7 +119,9 @@ def train(run: Run, training: Training, *, overwrite: bool = False) -> tuple[Any
             late = time.monotonic() - last_saved > SECONDS_BETWEEN_CHECKPOINTS
             # Of several processes all save, and all stop, at the same update.
             received, late = map(int, of_all([signals.received or 0, late]).max(axis=0))
-            stopping, signals.received = received > 0, received or None
+            stopping = received > 0
+            if stopping:  # a signal that comes just now is for the next update
+                signals.received = received
             if stopping or is_due(number, late > 0):
                 add_rows(table, waiting)
                 waiting = None

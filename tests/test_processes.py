@@ -101,7 +101,7 @@ def test_a_process_that_dies_ends_the_others_and_the_run_goes_on(vectors, tmp_pa
 
 @pytest.mark.slow
 def test_a_signal_to_one_process_stops_all_at_the_same_update(vectors, tmp_path):
-    options = ("--vectors", vectors, *EMBED, "--updates", 2000, "--every", 500)
+    options = ("--vectors", vectors, *EMBED, "--updates", 300, "--every", 100)
     started = start(2, *options, "--out", tmp_path / "run")
     deadline = time.monotonic() + 200
     while not (tmp_path / "run/checkpoints/4").exists() and time.monotonic() < deadline:
