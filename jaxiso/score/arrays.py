@@ -60,7 +60,8 @@ def measure(
     Args:
         X: vectors, shape (n, d), n and d at least 2: an array of any kind.
         labels: of the vectors, of any kind that can be sorted; None for measures without them.
-        measures: names, to take no others: isoscore, mu_viswanath, effective_rank, mean_cosine;
+        measures: names, to take no others: isoscore, isoscore_corrected, mu_viswanath,
+            effective_rank, mean_cosine;
             with labels silhouette, simplified_silhouette, calinski_harabasz, davies_bouldin, dunn;
             and, only where they are named, numerical_rank, rankme, alpha_req, uniformity, twonn.
         transform: what is done to the vectors first, such as "center,abtt:3": see

@@ -17,6 +17,7 @@ from jaxiso.data.labels import Labels
 from jaxiso.data.rows import ArrayRows, KeptRows, Rows
 from jaxiso.data.vectors import OpenedVectors
 from jaxiso.metrics.dimension import effective_rank_from_eigenvalues
+from jaxiso.metrics.errors import Estimate, jackknife
 from jaxiso.metrics.isotropy import isoscore_from_eigenvalues
 from jaxiso.score.clusters import Groups, silhouettes
 from jaxiso.score.options import Options
@@ -32,6 +33,7 @@ from jaxiso.score.pairs import (
 from jaxiso.score.streaming import Cloud, Moments, eigenvalues, log_partitions, moments
 
 SAME = "all vectors are the same"
+LOW = "low because vectors are few beside their dimensions: see the corrected one"
 CLUSTERS = (
     "silhouette",
     "simplified_silhouette",
@@ -39,7 +41,11 @@ CLUSTERS = (
     "davies_bouldin",
     "dunn",
 )
-FREE = ("isoscore", "mu_viswanath", "effective_rank", "mean_cosine")
+FREE = ("isoscore", "isoscore_corrected", "mu_viswanath", "effective_rank", "mean_cosine")
+ERRORS = 2**25
+"""Numbers of vectors that standard errors are taken of: those that fit in memory easily."""
+BIASED = 0.05
+"""Share by which IsoScore may be off its corrected value without a word."""
 GATHERED = 2**24
 """Numbers of vectors that are gathered by label at once."""
 
@@ -49,7 +55,7 @@ class Value(NamedTuple):
 
     Attributes:
         value: None where the measure is not defined, or not known.
-        se: standard error, where it is of a random sample.
+        se: standard error: of a random sample for all, or of these vectors for others like them.
         remark: why it is not defined, or what else to know.
         at_most: the measure is not above this, and may be below.
     """
@@ -84,6 +90,7 @@ class Scores(NamedTuple):
         interrupted: the exit code of what ended it early; None if nothing did.
         transform: what was done to the vectors first.
         found: what that found of them, a sentence each.
+        estimates: measures with the jackknife's errors, which differences of two files need.
     """
 
     path: Path
@@ -98,6 +105,7 @@ class Scores(NamedTuple):
     interrupted: int | None = None
     transform: str = "none"
     found: tuple[str, ...] = ()
+    estimates: Mapping[str, Estimate] = {}
 
     @property
     def sampled(self) -> int | None:
@@ -124,6 +132,9 @@ def measure(found: OpenedVectors, options: Options) -> Scores:
         variances = eigenvalues(cloud, sums)
         scores = scores._replace(eigenvalues=variances)
         values.update(free_measures(cloud, sums, variances))
+        small = 4 <= cloud.n <= ERRORS // cloud.d and not cloud.part.pooled
+        if small and not options.no_error:
+            scores = scores._replace(estimates=_errors(found.rows, options.seed, values))
         if labels is not None:
             for more, of in cluster_measures(cloud, labels.codes, len(labels.names), options):
                 values.update(more)
@@ -145,11 +156,32 @@ def free_measures(cloud: Cloud, sums: Moments, variances: np.ndarray) -> dict[st
     """The measures that need no labels, from the cloud's moments and its eigenvalues."""
     partitions = log_partitions(cloud, sums)
     return {
-        "isoscore": number(isoscore_from_eigenvalues(variances, cloud.d), SAME),
+        **_isoscores(variances, cloud),
         "mu_viswanath": number(float(np.exp(partitions.min() - partitions.max()))),
         "effective_rank": number(effective_rank_from_eigenvalues(variances), SAME),
         "mean_cosine": _mean_cosine(cloud.n, sums),
     }
+
+
+def _isoscores(variances: np.ndarray, cloud: Cloud) -> dict[str, Value]:
+    """IsoScore as it is, and corrected for the number of vectors."""
+    plain = number(isoscore_from_eigenvalues(variances, cloud.d), SAME)
+    if cloud.n < 4:
+        return {"isoscore": plain, "isoscore_corrected": Value(None, remark="of 4 vectors or more")}
+    corrected = number(isoscore_from_eigenvalues(variances, cloud.d, n=cloud.n), SAME)
+    if plain.value is not None and corrected.value is not None:
+        off = abs(plain.value - corrected.value) > BIASED * abs(corrected.value)
+        plain = plain._replace(remark=LOW if off else None)
+    return {"isoscore": plain, "isoscore_corrected": corrected}
+
+
+def _errors(rows: Rows, seed: int, values: dict[str, Value]) -> dict[str, Estimate]:
+    """Puts standard errors to the values, and returns what they were taken from."""
+    found = jackknife(rows.load(), seed=seed)
+    for name, estimate in found.items():
+        if values[name].value is not None and np.isfinite(estimate.se):
+            values[name] = values[name]._replace(se=estimate.se)
+    return found
 
 
 def _mean_cosine(n: int, sums: Moments) -> Value:
@@ -291,18 +323,17 @@ def _runs(sizes: np.ndarray, most: int) -> Iterator[tuple[int, int]]:
 
 def alone(rows: Rows) -> dict[str, Value]:
     """IsoScore, effective rank and mean cosine of the vectors of one label."""
-    names = ("isoscore", "effective_rank", "mean_cosine")
+    names = ("isoscore", "isoscore_corrected", "effective_rank", "mean_cosine")
     if len(rows) < 2:
         return dict.fromkeys(names, Value(None, remark="a single vector"))
     cloud = Cloud(rows, pooled=False)
     sums = moments(cloud)
     variances = eigenvalues(cloud, sums)
-    found = (
-        number(isoscore_from_eigenvalues(variances, cloud.d), SAME),
-        number(effective_rank_from_eigenvalues(variances), SAME),
-        _mean_cosine(cloud.n, sums),
-    )
-    return dict(zip(names, found, strict=True))
+    return {
+        **_isoscores(variances, cloud),
+        "effective_rank": number(effective_rank_from_eigenvalues(variances), SAME),
+        "mean_cosine": _mean_cosine(cloud.n, sums),
+    }
 
 
 def mean_silhouette(of: Silhouettes | None, code: int) -> Value:

@@ -85,6 +85,9 @@ class Options(Checked):
     sample_size: Annotated[int | None, Ge(2)] = None
     """Take the Euclidean silhouette from a sample of this many vectors. By default 10,000, where
     all take over a minute."""
+    no_error: bool = False
+    """No standard errors of IsoScore, effective rank and mean cosine, for speed. They are left out
+    in any case where vectors have more than 33 million numbers, or several processes share them."""
     seed: Seed = 0
     json: bool = False
     """Print JSON instead of tables."""

@@ -9,6 +9,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 from rich.table import Table
 from rich.text import Text
 
@@ -20,6 +21,7 @@ from jaxiso.score.options import Options
 
 MEASURES = {
     "isoscore": "IsoScore",
+    "isoscore_corrected": "IsoScore, corrected",
     "mu_viswanath": "Mu & Viswanath",
     "effective_rank": "Effective rank",
     "mean_cosine": "Mean cosine",
@@ -29,7 +31,7 @@ MEASURES = {
     "davies_bouldin": "Davies–Bouldin",
     "dunn": "Dunn",
 }
-BY_LABEL = ("isoscore", "effective_rank", "mean_cosine", "silhouette")
+BY_LABEL = ("isoscore", "isoscore_corrected", "effective_rank", "mean_cosine", "silhouette")
 SHOWN = 40
 """Rows of a table by label."""
 
@@ -55,6 +57,7 @@ def print_json(scores: Sequence[Scores], options: Options, seconds: float) -> No
     """
     found = {
         "files": [_file(one) for one in scores],
+        "differences": _plain(differences(scores)),
         "options": {name: getattr(options, name) for name in OPTIONS},
         "origin": origin(),
         "seconds": round(seconds, 2),
@@ -140,6 +143,9 @@ def _table(scores: Sequence[Scores], options: Options, remarks: list[str]) -> Ta
     table.add_column("")
     for name in names_of(scores):
         table.add_column(Text(name), justify="right", overflow="fold")
+    less = differences(scores)
+    if less:
+        table.add_column("difference", justify="right")
     table.add_row("Vectors", *(f"{one.n:,}" for one in scores))
     table.add_row("Dimensions", *(f"{one.d:,}" for one in scores))
     if any(one.labels is not None for one in scores):
@@ -153,8 +159,22 @@ def _table(scores: Sequence[Scores], options: Options, remarks: list[str]) -> Ta
             if key.endswith("silhouette"):
                 more = ", ".join([*kinds, *["macro"] * (options.average == "macro")])
                 label = f"{label} ({more})" if more else label
-            table.add_row(label, *(_cell(value, remarks) for value in found))
+            last = [shown(less[key])] if key in less else []
+            table.add_row(label, *(_cell(value, remarks) for value in found), *last)
     return table
+
+
+def differences(scores: Sequence[Scores]) -> dict[str, Value]:
+    """The second of two less the first, with its error where the rows are the same vectors' texts.
+
+    Rows are taken for the same where both have as many: they are then dealt into the same blocks,
+    so what both estimates have in common is not counted as an error.
+    """
+    if len(scores) != 2 or scores[0].n != scores[1].n:
+        return {}
+    first, second = (one.estimates for one in scores)
+    found = {name: second[name].minus(first[name]) for name in second if name in first}
+    return {name: Value(one.value, one.se) for name, one in found.items() if np.isfinite(one.value)}
 
 
 def _cell(value: Value | None, remarks: list[str]) -> str:
@@ -178,7 +198,8 @@ def shown(value: Value) -> str:
 def _table_by_label(name: str, rows: Sequence[Row]) -> Table:
     table = Table(title=Text(f"{name}, by label"), title_justify="left")
     table.add_column("Label", overflow="fold")
-    for heading in ("Vectors", *(MEASURES[measure] for measure in BY_LABEL)):
+    # On two lines, so that a table has room for its labels.
+    for heading in ("Vectors", *(MEASURES[name].replace(", ", ",\n") for name in BY_LABEL)):
         table.add_column(heading, justify="right", no_wrap=True)
     if len(rows) > SHOWN:
         rows = sorted(rows, key=lambda row: -row.n)[:SHOWN]

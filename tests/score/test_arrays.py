@@ -16,6 +16,7 @@ def test_the_numbers_are_those_of_the_functions():
     assert tuple(found) == (*FREE, *CLUSTERS)
     expected = {
         "isoscore": jaxiso.isoscore(X),
+        "isoscore_corrected": jaxiso.isoscore(X, corrected=True),
         "mu_viswanath": jaxiso.isotropy_score(X),
         "effective_rank": jaxiso.effective_rank(X),
         "mean_cosine": jaxiso.mean_cosine(X),
@@ -27,7 +28,7 @@ def test_the_numbers_are_those_of_the_functions():
     }
     for name, value in expected.items():
         assert found[name].value == pytest.approx(float(value), rel=1e-4), name
-        assert found[name].remark is None
+        assert (found[name].remark is None) == (name != "isoscore"), name
 
 
 def test_measures_are_chosen_and_transforms_applied():
@@ -51,7 +52,11 @@ def test_measures_are_chosen_and_transforms_applied():
 @pytest.mark.parametrize(
     ("arguments", "options", "message"),
     [
-        ((X,), {"measures": ["isoscor"]}, "unknown measure 'isoscor'; allowed are isoscore, mu_"),
+        (
+            (X,),
+            {"measures": ["isoscor"]},
+            "unknown measure 'isoscor'; allowed are isoscore, isoscore_corrected, mu_",
+        ),
         ((X,), {"measures": ["dunn"]}, "measure 'dunn' needs labels"),
         ((X,), {"transform": "whitn"}, "unknown transform 'whitn'"),
         ((X,), {"transform": "whiten:7"}, "give whiten:k with k from 1 to 6"),

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import subprocess
 import sys
 import time
@@ -22,7 +23,7 @@ from jaxiso.data.vectors import read_vectors
 from jaxiso.score.__main__ import main
 from jaxiso.score.measures import Row, Scores, Value
 from jaxiso.score.options import Options
-from jaxiso.score.result import file_names, print_tables
+from jaxiso.score.result import BY_LABEL, file_names, print_tables
 
 N, D = 40, 6
 X = np.round(np.random.default_rng(0).normal(size=(N, D)) + 0.2, 3).astype(np.float32)
@@ -54,6 +55,7 @@ def test_values_are_those_of_the_functions(npz, capsys):
     simplified = (other - own) / np.maximum(own, other)
     expected = {
         "isoscore": jaxiso.isoscore(X),
+        "isoscore_corrected": jaxiso.isoscore(X, corrected=True),
         "mu_viswanath": jaxiso.isotropy_score(X),
         "effective_rank": jaxiso.effective_rank(X),
         "mean_cosine": jaxiso.mean_cosine(X),
@@ -86,7 +88,8 @@ def test_tables(tmp_path, capsys):
     for text in ("before.npy", "after[1].npy", "Mu & Viswanath", "Davies–Bouldin", "Time: ", "dog"):
         assert text in printed.out
     assert "after[1].npy, by label" in printed.out
-    assert "taken as they are" in printed.out and "[1]" not in printed.out.replace("after[1]", "")
+    assert "taken as they are" in printed.out and "0.0000 ± 0" in printed.out  # the difference
+    assert "[1] low because vectors are few" in printed.out and "[2]" not in printed.out
     assert "40 vectors of 6 dimensions, 2 labels" in printed.err
     for suffix in (".png", ".pdf"):
         assert (tmp_path / "figures" / f"mine{suffix}").stat().st_size > 10_000
@@ -102,18 +105,18 @@ def test_json(npz, capsys):
     assert {"jax", "device"} <= report["origin"].keys() and report["seconds"] > 0
     (file,) = report["files"]
     assert file["file"] == str(npz) and file["sampled"] == 12
-    assert file["measures"]["silhouette"]["se"] > 0 and file["measures"]["isoscore"]["se"] is None
+    assert file["measures"]["silhouette"]["se"] > 0 and file["measures"]["dunn"]["se"] is None
     cat, dog = file["by_label"]
     assert (cat["label"], cat["vectors"], dog["label"], dog["vectors"]) == ("cat", 30, "dog", 10)
     assert cat["isoscore"]["value"] > 0 and cat["silhouette"]["se"] > 0
 
 
 def test_samples_are_named_as_such(npz, capsys):
-    main([str(npz), "--labels", "y", "--sample-size", "12"])
+    main([str(npz), "--labels", "y", "--sample-size", "12", "--no-error"])
     printed = capsys.readouterr().out
     assert printed.split("Mu & Viswanath depends")[0].count(" ± ") == 1
     assert (
-        "[1] exact against all, of 12 of 40 vectors, drawn by label; all (--exact) tak" in printed
+        "[2] exact against all, of 12 of 40 vectors, drawn by label; all (--exact) tak" in printed
     )
 
 
@@ -123,7 +126,7 @@ def test_other_metrics_are_named_as_such(npz, capsys):
     samples = np.asarray(sklearn.silhouette_samples(X, Y, metric="cosine"))
     is_cat = np.array(Y) == "cat"
     value = (samples[is_cat].mean() + samples[~is_cat].mean()) / 2
-    assert f"│ Silhouette (cosine, macro)            │ {value:#.5g} │" in printed
+    assert re.search(rf"│ Silhouette \(cosine, macro\) +│ +{value:#.5g} │", printed)
     assert "│ Simplified silhouette (cosine, macro) │ " in printed
 
 
@@ -137,7 +140,7 @@ def test_interruptions_print_what_is_known(npz, capsys, monkeypatch):
     assert caught.value.code == 130
     printed = capsys.readouterr().out
     assert "v.npz: interrupted; what is printed is what was known" in printed
-    assert "[1] interrupted" in printed and printed.count("– [1]") == 1  # Dunn's, of one file
+    assert "[2] interrupted" in printed and printed.count("– [2]") == 1  # Dunn's, of one file
     assert not (npz.parent / "plot.png").exists()
 
 
@@ -147,8 +150,8 @@ def test_remarks(tmp_path, capsys):
     np.savez(tmp_path / "v.npz", X=x, y=["a"] * N)
     main([str(tmp_path / "v.npz"), "--labels", "y"])
     printed = capsys.readouterr().out
-    assert "[1] of the 39 vectors that are not zero" in printed
-    assert "[2] there is only one label" in printed and printed.count("– [2]") == 5
+    assert "[2] of the 39 vectors that are not zero" in printed
+    assert "[3] there is only one label" in printed and printed.count("– [3]") == 5
 
 
 def test_what_is_not_defined_is_null_and_says_why(tmp_path, capsys):
@@ -159,17 +162,14 @@ def test_what_is_not_defined_is_null_and_says_why(tmp_path, capsys):
 
 
 def test_many_labels(capsys):
-    names = ("isoscore", "effective_rank", "mean_cosine", "silhouette")
-    rows = [
-        Row(f"label {i}", i % 50 + 1, dict.fromkeys(names, Value(0.5, 0.01))) for i in range(99)
-    ]
+    rows = [Row(f"label {i}", i % 50 + 1, dict.fromkeys(BY_LABEL, Value(0.5))) for i in range(99)]
     labels = tuple(row.name for row in rows)
     one = Scores(Path("v.npy"), 2550, D, labels, {}, {"dunn": Value(1, at_most=True)}, None, rows)
     print_tables([one, one._replace(rows=None)], Options((Path("v.npy"),)), seconds=1)
     printed = capsys.readouterr().out
     assert "≤ 1.0000 │ ≤ 1.0000" in printed
     assert "The largest labels, 40 of 99; --json has all of them" in printed
-    assert "│ label 98 │      49 │ 0.50000 ± 0.01" in printed
+    assert "│ label 98 │      49 │  0.50000 │   0.50000 │" in printed
     assert "label 30 " in printed and "label 28 " not in printed  # of 31 and 29 vectors
 
 
@@ -285,3 +285,18 @@ def test_supersense(data_dir):
     assert float(jaxiso.isoscore(found.vectors)) == pytest.approx(0.5077697, abs=1e-6)
     silhouette = sklearn.silhouette_score(found.vectors, found.labels.codes)
     assert silhouette == pytest.approx(-0.1508751, abs=1e-6)
+
+
+def test_differences_of_the_same_rows(tmp_path, capsys):
+    """What both have in common is no error of their difference: it is smaller than either's."""
+    near = X + np.random.default_rng(3).normal(scale=0.01, size=X.shape)
+    np.save(tmp_path / "a.npy", X)
+    np.save(tmp_path / "b.npy", near.astype(np.float32))
+    np.save(tmp_path / "c.npy", X[:-1])
+    report = run(capsys, tmp_path / "a.npy", tmp_path / "b.npy")
+    a, b = (file["measures"]["isoscore"] for file in report["files"])
+    found = report["differences"]["isoscore"]
+    assert found["value"] == pytest.approx(b["value"] - a["value"], abs=1e-12)
+    assert 0 < found["se"] < a["se"] / 10
+    assert run(capsys, tmp_path / "a.npy", tmp_path / "c.npy")["differences"] == {}
+    assert run(capsys, tmp_path / "a.npy", tmp_path / "b.npy", "--no-error")["differences"] == {}
