@@ -28,7 +28,7 @@ from jaxiso.embed.inputs import EmbedData
 from jaxiso.embed.measures import Measurements, accuracy, features, measure_part, read_vectors
 from jaxiso.embed.options import Options
 from jaxiso.embed.triplets import centroid_scores, draw_triples, triplet_loss
-from jaxiso.metrics.isotropy import isoscore
+from jaxiso.metrics.isotropy import isoscore, isoscore_star
 from jaxiso.models.heads import HiddenHead, LinearHead
 from jaxiso.seeds import ONE_DEVICE, SHARED, STACKED, Spread, in_turn_on_cpu, seed_keys
 from jaxiso.training import Training
@@ -64,7 +64,7 @@ def make_embed(options: Options) -> Experiment:
     """The experiment as three pure functions of one seed; seeds by `vmap` or `lax.map` outside.
 
     Args:
-        options: lr, reduction, hidden, loss, triplets, sample and track are looked at.
+        options: lr, reduction, star, hidden, loss, triplets, sample and track are looked at.
     """
     adam = optax.adam(options.lr)
     triplets = options.triplets if options.loss == "triplet" else None
@@ -111,7 +111,10 @@ def make_embed(options: Options) -> Experiment:
             loss = loss_of(params, data, state.key, tree_get(state.optimizer, "count"))
             if isotropy is not None:
                 vectors = read_vectors(params["vectors"], data.train)
-                loss = loss + isotropy * (1 - isoscore(vectors))
+                score = isoscore(vectors)
+                if options.star is not None:
+                    score = isoscore_star(vectors, data.reference, options.star)
+                loss = loss + isotropy * (1 - score)
             return loss
 
         gradients = jax.grad(objective)(state.params)

@@ -258,6 +258,7 @@ class EmbedData:
         train: the items trained on.
         test: the items held out; None where there are none.
         pool: the triples of the items trained on; None for cross-entropy.
+        reference: covariance of the pretrained vectors that these items read; None without --star.
         classes: number of classes.
         clusters: number of distinct labels, or sets of labels.
         bias: whether the class scores have one.
@@ -267,6 +268,7 @@ class EmbedData:
     train: Part
     test: Part | None
     pool: TriplePool | None
+    reference: Float[Array, "d d"] | None
     classes: int = field(metadata={"static": True})
     clusters: int = field(metadata={"static": True})
     bias: bool = field(metadata={"static": True})
@@ -312,11 +314,17 @@ def prepare(
         )
 
     train = np.ones(len(items), bool) if held_out is None else ~held_out
+    scaled, items_trained = vectors * np.float32(options.scale), part(train)
+    reference = None
+    if options.star is not None:
+        read = scaled if items_trained.table is None else scaled[np.asarray(items_trained.table)]
+        reference = jnp.asarray(np.cov(read.astype(np.float64), rowvar=False), jnp.float32)
     return EmbedData(
-        vectors=jnp.asarray(vectors * np.float32(options.scale), jnp.float32),
-        train=part(train),
+        vectors=jnp.asarray(scaled, jnp.float32),
+        train=items_trained,
         test=None if held_out is None else part(held_out),
         pool=make_pool(items.clusters[train], k) if options.loss == "triplet" else None,
+        reference=reference,
         classes=len(items.classes),
         clusters=k,
         bias=embeddings.bias,

@@ -101,6 +101,9 @@ class Options(Checked):
     """Adds λ·(1 - IsoScore) of the vectors to the loss, for each λ given: all of them and all
     seeds train side by side, and the run draws the frontier of silhouette, accuracy and IsoScore.
     0 is the paper's loss."""
+    star: Annotated[float | None, Ge(0), Le(1)] = None
+    """That term is 1 - IsoScore* (Rudman & Eickhoff 2023) with this ζ, in their training 0.2: the
+    covariance is shrunk by ζ towards that of the pretrained vectors. Only with --isotropy."""
     hidden: Annotated[int | None, Ge(1)] = None
     """Units of a hidden layer (ReLU) before the linear classifier. By default no such layer."""
     loss: Literal["cross-entropy", "triplet"] = EMBED["loss"]
@@ -170,6 +173,7 @@ class Options(Checked):
 
     def _check_isotropy(self) -> None:
         if self.isotropy is None:
+            self._refuse("star", "only with --isotropy")
             return
         if not self.isotropy:
             raise InputError("--isotropy: give at least one weight, such as --isotropy 0 0.1 1")

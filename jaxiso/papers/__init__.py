@@ -17,7 +17,7 @@ from jaxiso.cli.options import differences
 
 EMBED: dict[str, Any] = {
     **{"seeds": 5, "updates": 1000, "every": 1, "lr": 1e-3, "scale": 1.0, "sample": 20_000},
-    **{"isotropy": None, "hidden": None, "loss": "cross-entropy", "test_items": 0},
+    **{"isotropy": None, "star": None, "hidden": None, "loss": "cross-entropy", "test_items": 0},
     # The text says nothing of a sum; its numbers do: see `jaxiso.embed.experiment`.
     "reduction": "sum",
     "transform": "none",
@@ -157,6 +157,7 @@ SAID = {
     "scale": "vectors multiplied by {0:g}",
     "transform": "vectors transformed: {0}",
     "isotropy": "a term for isotropy in the loss; --isotropy 0 is the paper's loss",
+    "star": "IsoScore* with ζ = {0:g} in that term",
     "hidden": "a hidden layer of {0:,} units before the linear classifier",
     "loss": "the {0} loss, without a classifier",
     "test_items": "{0:,} items held out",

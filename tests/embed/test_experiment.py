@@ -202,6 +202,22 @@ def test_samples_are_fresh_reproducible_and_near_the_whole():
 # --- beyond the paper -------------------------------------------------------------------------
 
 
+def test_the_term_may_be_of_isoscore_star():
+    """ζ = 0 is IsoScore itself; ζ = 1 is of the reference alone, which nothing can change."""
+
+    def moment(weight, **options):
+        data, experiment = problem(reduction="mean", isotropy=(3.0,), **options)
+        state = experiment.step(experiment.init(jax.random.key(0), data), data, weight)
+        return np.asarray(tree_get(state.optimizer, "mu")["vectors"], np.float64)
+
+    weight = jnp.float32(3)
+    plain, without = moment(weight), moment(None)
+    np.testing.assert_allclose(moment(weight, star=0.0), plain, atol=2e-6)
+    np.testing.assert_allclose(moment(weight, star=1.0), without, atol=2e-6)
+    between = moment(weight, star=0.5)
+    assert np.abs(between - plain).max() > 1e-5 < np.abs(between - without).max()
+
+
 def test_the_term_for_isotropy_is_what_it_says():
     """The first moment after one update is a tenth of the gradient."""
     data, experiment = problem(reduction="mean")

@@ -41,6 +41,8 @@ REFERENCE = Path(__file__).parents[2] / "runs" / "reference"
         (["--isotropy", "1e39"], r"--isotropy 1e\+39: must be .* at most 1e\+30"),
         (["--isotropy", "1", "0.5", "1.0"], r"--isotropy 1: given more than once"),
         (["--isotropy"], r"--isotropy: give at least one weight"),
+        (["--star", "0.2"], r"--star 0\.2: only with --isotropy"),
+        (["--isotropy", "1", "--star", "2"], r"--star 2\.0: must be"),
         (["--hidden", "0"], r"--hidden 0: must be at least 1"),
         (["--triplets", "9"], r"--triplets 9: only with --loss triplet"),
         (["--loss", "triplet", "--triplets", "0"], r"--triplets 0: must be at least 1"),
@@ -89,7 +91,13 @@ def test_defaults_are_the_papers_settings():
 
 def test_configs_of_earlier_versions_are_completed():
     """Runs without any option beyond the paper had none of these in their config."""
-    added = {"isotropy": None, "hidden": None, "loss": "cross-entropy", "track": False}
+    added = {
+        "isotropy": None,
+        "star": None,
+        "hidden": None,
+        "loss": "cross-entropy",
+        "track": False,
+    }
     added |= {"triplets": 4096, "test_fraction": None, "test_items": 0, "trained_vectors": 925}
     config = json.loads((REFERENCE / "wnli-minilm" / "config.json").read_text())["config"]
     earlier = {name: value for name, value in config.items() if name not in {*added, "reduction"}}
