@@ -9,7 +9,16 @@ import jax.numpy as jnp
 from jaxtyping import Array, Float, Int
 
 from jaxiso.metrics.blocks import ROUNDING, Tiles, in_places, middles, squares
-from jaxiso.metrics.points import Labels, Points, lengths, metric, only_clusters, to_unit_size
+from jaxiso.metrics.mesh import ALL
+from jaxiso.metrics.points import (
+    Labels,
+    OnMesh,
+    Points,
+    lengths,
+    metric,
+    only_clusters,
+    to_unit_size,
+)
 from jaxiso.metrics.ring import all_pairs
 from jaxiso.metrics.tiles import TilePlan, TileShape, as_plan, if_planned, shape_for
 
@@ -25,12 +34,14 @@ def dunn_index(
     *,
     num_labels: int | None = None,
     plan: TilePlan | TileShape | None = None,
+    mesh: OnMesh = None,
 ) -> Float[Array, ""]:
     """Dunn's index: the smallest distance between clusters over the largest within; high is good.
 
     The distance between the closest two points of different labels, over that between the farthest
     two points of the same label. Costs n²·d/2 multiply-adds and O(n·(d + K)) memory, no n × n
-    array. Arguments and errors are those of `jaxiso.metrics.silhouette.silhouette_score`.
+    array; shared by the devices of a mesh. Arguments and errors are those of
+    `jaxiso.metrics.silhouette.silhouette_score`.
 
     Returns:
         A scalar, at least 0: 0 if two clusters share a place, else infinite if every cluster is a
@@ -43,11 +54,13 @@ def dunn_index(
         >>> float(dunn_index([[0.0], [2.0], [10.0], [12.0]], ["a", "a", "b", "b"]))
         4.0
     """
-    points, tiles = to_unit_size(X), as_plan(plan, labels, num_labels)
-    separation, diameter = extreme_distances(points, tiles)
+    rows = mesh or ALL
+    points, tiles = to_unit_size(X, rows), as_plan(plan, labels, num_labels, rows)
+    separation, diameter = extreme_distances(points, tiles, rows.axis)
     ratio = separation / jnp.where(diameter > 0, diameter, 1)
     index = jnp.where((diameter > 0) | (separation == 0), ratio, jnp.inf)
-    return only_clusters(if_planned(index, tiles, labels), tiles.counts, len(X))
+    counts = rows.everywhere(tiles.counts)
+    return only_clusters(if_planned(index, tiles, labels, rows), counts, rows.number(X))
 
 
 def extreme_distances(

@@ -257,6 +257,11 @@ def size_class(n: int) -> int:
     return -(-n // step) * step
 
 
+def power_of_two(number: int) -> int:
+    """The smallest power of two that is not below a number from 1."""
+    return 1 << (number - 1).bit_length()
+
+
 def padded(array: Any, size: int, fill: Any = 0) -> Any:
     """Rows of `fill` appended to an array of NumPy or JAX, so that it has `size` of them."""
     xp = np if isinstance(array, np.ndarray) else jnp

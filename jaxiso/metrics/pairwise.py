@@ -13,8 +13,7 @@ from typing import Any
 
 import jax
 import jax.numpy as jnp
-import numpy as np
-from jaxtyping import Array, Float, Int
+from jaxtyping import Array, Float
 
 from jaxiso.metrics.blocks import (
     Tiles,
@@ -27,9 +26,9 @@ from jaxiso.metrics.blocks import (
     spread,
     squares,
 )
-from jaxiso.metrics.points import dot, padded, size_class
+from jaxiso.metrics.points import dot
 from jaxiso.metrics.ring import all_pairs
-from jaxiso.metrics.tiles import TilePlan, TileShape, padded_shape, plan_tiles, power_of_two
+from jaxiso.metrics.tiles import TilePlan
 
 
 def distance_sums(
@@ -107,22 +106,3 @@ def _gradient(tiles: Tiles, pulls: tuple[Array, Array], centres: Array) -> Array
     by_label = by_label[:, :, : len(centres)]
     ways = along_ways(dot, by_label, tiles.labels, centres, centres.shape[1])
     return by_label.sum(2, keepdims=True) * tiles.y - pulled + ways
-
-
-def padded_distance_sums(
-    points: Float[np.ndarray | Array, "n d"], codes: Int[np.ndarray, " n"], k: int
-) -> Float[np.ndarray, "n k"]:
-    """`distance_sums` of concrete points; sizes are padded to classes that share a program.
-
-    The result has the same bits whatever number of points it is padded to.
-    """
-    n, size, labels = len(codes), size_class(len(codes)), power_of_two(k)
-    points = padded(np.asarray(points), size)
-    codes = padded(codes.astype(np.int32), size, labels)
-    sums = _padded_sums(points, codes, np.int32(n), labels, padded_shape(codes[:n], k))
-    return np.asarray(sums)[:n, :k]  # NumPy's, as JAX would compile a slice of each size
-
-
-@partial(jax.jit, static_argnums=(3, 4))
-def _padded_sums(points: Array, codes: Array, real: Array, k: int, shape: TileShape) -> Array:
-    return distance_sums(points, plan_tiles(codes, k, shape, real))

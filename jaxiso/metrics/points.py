@@ -23,7 +23,16 @@ from jaxtyping import Array, Bool, Float, Int
 
 from jaxiso.metrics.arrays import as_array
 from jaxiso.metrics.labels import as_codes, as_given_codes, refuse_masked
-from jaxiso.metrics.mesh import ALL, Rows, as_auto, check_mesh, places, rows_each, spread
+from jaxiso.metrics.mesh import (
+    ALL,
+    Rows,
+    as_auto,
+    check_mesh,
+    places,
+    power_of_two,
+    rows_each,
+    spread,
+)
 from jaxiso.metrics.mesh import padded as padded
 from jaxiso.metrics.mesh import size_class as size_class
 from jaxiso.metrics.moments import ROWS, origin
@@ -56,7 +65,7 @@ def metric(
     scale: bool = False,
     also: Sequence[str] = (),
     static: Sequence[str] = (),
-    plan: Callable[[Any, int], Hashable] | None = None,
+    plan: Callable[[Any, int, int | None], Hashable] | None = None,
     guard: bool = True,
     host: Callable[..., Any] | None = None,
     by_point: bool = False,
@@ -77,7 +86,8 @@ def metric(
         scale: likewise if all are multiplied by one positive number.
         also: further parameters that are arrays of shape (n, d).
         static: further parameters that are compiled into the program.
-        plan: makes the argument `plan` from codes and their number where callers give none.
+        plan: makes the argument `plan` where callers give none: from codes, their number, and over
+            how many devices they are spread and padded, None if they are not.
         guard: the result is NaN (-1 for whole numbers) where an array is not finite, or a label is
             not a code. Without it the function itself has to see to that.
         host: the same function in NumPy and double precision, which compiles nothing. It takes the
@@ -129,29 +139,39 @@ def metric(
             given = bound.arguments
             mesh = given.pop("mesh", None)
             traced = any(isinstance(value, Tracer) for value in given.values())
+            laid_out = hasattr(given.get("plan"), "counts")
+            if laid_out and mesh is not None:
+                raise ValueError("A plan is of the points of one device: leave out plan= or mesh=.")
             found = checked_points(given[points], least=least)
             if host is not None and mesh is None and not traced and _fits_host(found):
                 given[points] = on_host(found, translate=translate, scale=scale)
                 if "labels" in given:
-                    _number_labels(given, len(found), plan)
+                    _number_labels(given, len(found))
                 return placed(host(**given))
             given[points] = _on_device(found, translate=translate, scale=scale)
             for name in also:
                 given[name] = _on_device(checked_points(given[name]), translate=False, scale=False)
             kind = np.result_type(*(given[name].dtype for name in (points, *also)))
             given |= {name: given[name].astype(kind, copy=False) for name in (points, *also)}
-            n, real = len(given[points]), None
-            if "labels" in given:
-                _number_labels(given, n, plan)
+            n, real, parts = len(given[points]), None, None
             if mesh is not None:
                 check_mesh(mesh, n)
-                mesh = as_auto(mesh)
+                mesh, parts = as_auto(mesh), mesh.size
+            elif "mesh" in others and not traced and not laid_out:
+                parts = 1
+            if "labels" in given:
+                _number_labels(given, n)
+                if parts is not None:
+                    given["num_labels"] = power_of_two(given["num_labels"])
+            if plan is not None and given["plan"] is None:
+                given["plan"] = plan(given["labels"], given["num_labels"], parts)
+            if mesh is not None:
                 first = next((a for a in arrays if isinstance(given[a], Tracer)), points)
                 size = rows_each(given[first], mesh)
                 on_mesh = {name: spread(given[name], mesh, size=size) for name in arrays}
                 real = on_mesh[points].real
                 given |= {name: on_mesh[name].rows for name in arrays}
-            elif "mesh" in others and not traced:
+            elif parts is not None:
                 size = size_class(n)
                 real = np.arange(size) < n
                 given |= {name: padded(given[name], size) for name in arrays}
@@ -201,8 +221,8 @@ def _or_nothing(usable: Bool[Array, ""], value: Array) -> Array:
     return jnp.where(usable, value, jnp.asarray(nothing, value.dtype))
 
 
-def _number_labels(given: dict[str, Any], n: int, plan: Callable[[Any, int], Any] | None) -> None:
-    """Replaces labels by codes, and fills in their number and a plan."""
+def _number_labels(given: dict[str, Any], n: int) -> None:
+    """Replaces labels by codes, and fills in their number."""
     k = given.get("num_labels")
     if given.get("plan") is not None and hasattr(given["plan"], "counts"):
         k = given["plan"].counts.shape[0]
@@ -210,8 +230,6 @@ def _number_labels(given: dict[str, Any], n: int, plan: Callable[[Any, int], Any
         codes, k = as_codes(given["labels"], n)
     else:
         codes = as_given_codes(given["labels"], n, k)
-    if plan is not None and given["plan"] is None:
-        given["plan"] = plan(codes, k)
     given |= {"labels": codes, "num_labels": k}
 
 

@@ -23,6 +23,7 @@ from jaxtyping import Int
 from jaxiso.metrics import host, host_labels
 from jaxiso.metrics.host import Silhouettes
 from jaxiso.metrics.labels import as_codes, as_given_codes
+from jaxiso.metrics.mesh import power_of_two
 from jaxiso.metrics.points import checked_points
 from jaxiso.metrics.silhouette_programs import (
     from_centroids,

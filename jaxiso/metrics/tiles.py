@@ -19,7 +19,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float, Int
 
-from jaxiso.metrics.points import size_class
+from jaxiso.metrics.mesh import ALL, Rows, power_of_two, size_class
 
 CPU_TILES = (128, 256, 384, 512, 768)
 ACCELERATOR_TILES = (512, 1024, 2048, 4096)
@@ -90,24 +90,23 @@ def any_tile_shape(n: int, k: int, *, tile: int | None = None) -> TileShape:
     return TileShape(tile or tile_size(n), k)
 
 
-def shape_for(codes: Int[np.ndarray | Array, " n"], k: int) -> TileShape:
-    """Tiles for labels: for these, or for any of that number where they are traced."""
-    if isinstance(codes, np.ndarray):
-        return tile_shape(np.bincount(codes, minlength=k))
-    return any_tile_shape(len(codes), k)
+def shape_for(codes: Int[np.ndarray | Array, " n"], k: int, parts: int | None = None) -> TileShape:
+    """Tiles for labels: for these, or for any of that number where they are traced.
 
-
-def padded_shape(codes: Int[np.ndarray, " n"], k: int) -> TileShape:
-    """Tiles for these labels when they are padded to `size_class(n)`: one of few shapes."""
-    tile = tile_size(size_class(len(codes)))
-    return TileShape(
-        tile, power_of_two(tile_shape(np.bincount(codes, minlength=k), tile=tile).width)
-    )
-
-
-def power_of_two(number: int) -> int:
-    """The smallest power of two that is not below a number from 1."""
-    return 1 << (number - 1).bit_length()
+    Args:
+        codes: label of each point.
+        k: number of labels.
+        parts: over how many devices points are spread and padded (`mesh.spread`). The shape is then
+            one of few. None where they are neither.
+    """
+    n = len(codes)
+    size = n if parts is None else size_class(-(-n // parts))
+    tile = tile_size(size)
+    if not isinstance(codes, np.ndarray):
+        return any_tile_shape(size, k, tile=tile)
+    pieces = np.split(codes, n * np.arange(1, parts or 1) // (parts or 1))  # as `spread` has them
+    width = max(tile_shape(np.bincount(mine, minlength=k), tile=tile).width for mine in pieces)
+    return TileShape(tile, width if parts is None else power_of_two(width))
 
 
 def tile_size(n: int) -> int:
@@ -149,8 +148,16 @@ def plan_tiles(
     return TilePlan(order, place, onehot, first, counts, used)
 
 
-def as_plan(plan: TilePlan | TileShape | None, codes: Int[Array, " n"], k: int | None) -> TilePlan:
+def as_plan(
+    plan: TilePlan | TileShape | None, codes: Int[Array, " n"], k: int | None, rows: Rows = ALL
+) -> TilePlan:
     """The plan itself, or one of this shape.
+
+    Args:
+        plan: as callers give it, or `shape_for` makes it.
+        codes: label of each row, of anything where it is padding.
+        k: number of labels.
+        rows: which rows are points.
 
     Raises:
         ValueError: the plan is of another number of points.
@@ -160,9 +167,11 @@ def as_plan(plan: TilePlan | TileShape | None, codes: Int[Array, " n"], k: int |
             raise ValueError(f"The plan is of {len(plan.place)} points; got {len(codes)}.")
         return plan
     assert plan is not None and k is not None  # `points.metric` sees to both
-    return plan_tiles(codes, k, plan)
+    real = None if rows.real is None else jnp.sum(rows.real, dtype=jnp.int32)
+    return plan_tiles(rows.only(codes, fill=k), k, plan, real)
 
 
-def if_planned(value: Array, plan: TilePlan, codes: Int[Array, " n"]) -> Array:
+def if_planned(value: Array, plan: TilePlan, codes: Int[Array, " n"], rows: Rows = ALL) -> Array:
     """NaN where the plan is not one of these labels, or its tiles are too narrow for them."""
-    return jnp.where(jnp.all(plan.labels.ravel()[plan.place] == codes), value, jnp.nan)
+    planned = rows.all(plan.labels.ravel()[plan.place] == codes)
+    return jnp.where(planned, value, jnp.nan)

@@ -10,13 +10,12 @@ import numpy as np
 import pytest
 from jax.extend.core import jaxprs_in_params
 
-from jaxiso.metrics.pairwise import distance_sums, padded_distance_sums
-from jaxiso.metrics.points import size_class
+from jaxiso.metrics.pairwise import distance_sums
 from jaxiso.metrics.tiles import (
     TileShape,
     any_tile_shape,
-    padded_shape,
     plan_tiles,
+    shape_for,
     tile_shape,
     tile_size,
 )
@@ -97,7 +96,7 @@ def test_plan(tile, codes):
 def test_padding_is_not_visited_and_changes_no_bit():
     points, codes = points_and_codes(n=300)
     exact = brute_force(points, codes)
-    tile = padded_shape(codes, K).tile
+    tile = shape_for(codes, K, 1).tile
     program = jax.jit(
         lambda x, c, real, k, shape: distance_sums(x, plan_tiles(c, k, shape, real)),
         static_argnums=(3, 4),
@@ -115,28 +114,6 @@ def test_padding_is_not_visited_and_changes_no_bit():
     np.testing.assert_array_equal(found[2], found[0])
 
 
-def test_another_number_of_points_of_a_class_compiles_nothing():
-    compiled = []
-
-    def listen(event, *_, **__):
-        if "compile" in event:
-            compiled.append(event)
-
-    padded_distance_sums(*points_and_codes(n=130), K)
-    jax.monitoring.register_event_duration_secs_listener(listen)
-    try:
-        for n, k in ((200, K), (256, 5), (131, 8)):
-            points, codes = points_and_codes(n=n, k=k)
-            assert size_class(n) == 256
-            sums = padded_distance_sums(points, codes, k)
-            np.testing.assert_allclose(sums, brute_force(points, codes, k), rtol=1e-5)
-        assert not compiled
-        padded_distance_sums(*points_and_codes(n=257), K)
-        assert compiled  # the listener is not deaf
-    finally:
-        jax.monitoring.unregister_event_duration_listener(listen)
-
-
 def test_shapes():
     assert tile_shape(np.array([10, 10, 10]), tile=10) == TileShape(10, 1)  # a label a tile
     assert tile_shape(np.array([10, 10, 10]), tile=11) == TileShape(11, 2)
@@ -144,6 +121,10 @@ def test_shapes():
     assert tile_shape(np.array([1] * 30), tile=64) == TileShape(64, 30)
     assert any_tile_shape(1000, 3, tile=64) == TileShape(64, 3)
     assert tile_size(10) <= tile_size(100_000)
+    codes = np.arange(300) // 3  # in parts of 100, each of 34 labels
+    assert shape_for(codes, 100).width == tile_shape(np.full(100, 3)).width
+    assert shape_for(codes, 100, 3) == TileShape(tile_size(128), 64)
+    assert shape_for(jnp.asarray(codes), 100, 3) == TileShape(tile_size(128), 100)
 
 
 def dense(points, codes):
