@@ -2,7 +2,7 @@
 
 Distances come from ‖a‖² + ‖b‖² - 2a·b, which cancels where clusters have collapsed to points far
 apart. So points are taken relative to the middle of *their own* label (`middles`), and the terms
-that come from the middles are folded into the norms (`Tiles.of`): what cancels then is only the
+that come from the middles are folded into the norms (`norms_of`): what cancels then is only the
 spread.
 """
 
@@ -51,29 +51,33 @@ class Tiles(NamedTuple):
     order: Int[Array, "*t tile"]
 
     @classmethod
-    def of(cls, points: Float[Array, "n d"], plan: TilePlan, centres: Float[Array, "k d"]) -> Tiles:
+    def of(
+        cls,
+        points: Float[Array, "n d"],
+        plan: TilePlan,
+        centres: Float[Array, "k d"],
+        *,
+        norms: bool = True,
+    ) -> Tiles:
         """Of points of about unit size, and a centre near those of each label.
 
-        With x_i = y_i + c_p and x_j = y_j + c_q, ‖x_i - x_j‖² = u_i(q) + u_j(p) - 2·y_i·y_j, where
-        u_i(q) = ‖y_i‖² + 2·y_i·(c_p - c_q) + ‖c_p - c_q‖²/2.
+        Args:
+            points: shape (n, d).
+            plan: of these points.
+            centres: as from `middles`.
+            norms: False where they are made tile by tile.
         """
         labels = plan.labels
         real = labels[:, :, None] >= 0
         # Exact where a cluster is tight, however far out; a common mean taken off before would
         # round every point.
         y = jnp.where(real, in_places(points, plan) - centres[labels], 0)
-
-        def norms_of(y, ways):
-            """Rows by rows, as sums of other shapes may be rounded otherwise."""
-            lengths, apart = jnp.sum(y**2, axis=1), jnp.sum(ways**2, axis=1)
-            return lengths[:, None] + (dot(2 * y, ways.T) + apart[None] / 2)
-
-        norms = along_ways(norms_of, y, labels, centres, len(centres))
-        own = jnp.maximum(labels, 0)[:, :, None]
-        lengths = jnp.take_along_axis(norms, own, axis=2)[:, :, 0]
+        # Rows by rows, as sums of other shapes may be rounded otherwise.
+        lengths = jax.lax.map(lambda y: jnp.sum(y**2, axis=1), y)
         onehot = plan.onehot.astype(points.dtype)
-        norms = jnp.pad(norms, ((0, 0), (0, 0), (0, onehot.shape[2])))
-        return cls(y, norms, lengths, labels, onehot, plan.first, plan.order)
+        found = norms_of(y, labels, centres, centres) if norms else y[:, :, :0]
+        found = jnp.pad(found, ((0, 0), (0, 0), (0, onehot.shape[2])))
+        return cls(y, found, lengths, labels, onehot, plan.first, plan.order)
 
     def zeros(self) -> Array:
         """A table to add up sums by label in."""
@@ -143,14 +147,40 @@ def _means(points: Array, plan: TilePlan, origins: Array, axis: str | None) -> F
     return sums / jnp.maximum(counts, 1).astype(sums.dtype)[:, None]
 
 
+def norms_of(
+    y: Float[Array, "t tile d"],
+    labels: Int[Array, "t tile"],
+    centres: Float[Array, "k d"],
+    others: Float[Array, "l d"],
+) -> Float[Array, "t tile l"]:
+    """What a point adds to its squared distance to any point of each label; zeros in padding.
+
+    With x_i = y_i + c_p and x_j = y_j + c_q, ‖x_i - x_j‖² = u_i(q) + u_j(p) - 2·y_i·y_j, where
+    u_i(q) = ‖y_i‖² + 2·y_i·(c_p - c_q) + ‖c_p - c_q‖²/2.
+
+    Args:
+        y: points relative to the centre of their label.
+        labels: codes; -1 in padding.
+        centres: of all labels.
+        others: of the labels that are asked for.
+    """
+
+    def norms(y, ways):
+        lengths, apart = jnp.sum(y**2, axis=1), jnp.sum(ways**2, axis=1)
+        return lengths[:, None] + (dot(2 * y, ways.T) + apart[None] / 2)
+
+    return along_ways(norms, y, labels, centres, others, len(others))
+
+
 def along_ways(
     product: Callable[[Array, Array], Array],
     rows: Float[Array, "t tile r"],
     labels: Int[Array, "t tile"],
     centres: Float[Array, "k d"],
+    others: Float[Array, "l d"],
     columns: int,
 ) -> Float[Array, "t tile columns"]:
-    """`product(rows, ways)` in each place, ways being those from all centres to its own label's.
+    """`product(rows, ways)` in each place, ways being those from other centres to its own label's.
 
     Centres are subtracted before they are multiplied: those of clusters that all but touch have
     most of their digits in common. So there is a product for each run of a label.
@@ -161,7 +191,7 @@ def along_ways(
         rows, labels = places
 
         def of_label(p, table):
-            found = product(rows, centres[p][None] - centres)
+            found = product(rows, centres[p][None] - others)
             return jnp.where((labels == p)[:, None], found, table)
 
         nothing = jnp.zeros_like(rows, shape=(run, columns))
@@ -202,9 +232,9 @@ def distances(a: Tiles, b: Tiles, apart: bool) -> Float[Array, "tile_a tile_b"]:
 
 
 def spread(
-    table_a: Float[Array, "tile_a k_and_width"],
+    table_a: Float[Array, "tile_a _"],
     a: Tiles,
-    table_b: Float[Array, "tile_b k_and_width"],
+    table_b: Float[Array, "tile_b _"],
     b: Tiles,
 ) -> Float[Array, "tile_a tile_b"]:
     """For points i and j, what a table by label has of i for the label of j, plus of j for i's."""
@@ -213,7 +243,7 @@ def spread(
     return dot(left, right.T)
 
 
-def _towards(table: Float[Array, "tile k_and_width"], b: Tiles) -> Float[Array, "tile width"]:
+def _towards(table: Float[Array, "tile _"], b: Tiles) -> Float[Array, "tile width"]:
     """The columns of a table by label that are of the labels of a tile."""
     return jax.lax.dynamic_slice_in_dim(table, b.first, b.onehot.shape[1], axis=1)
 

@@ -9,11 +9,11 @@ for one tile and along its columns for the other. Memory is O(n·(d + K) + tile�
 from __future__ import annotations
 
 from functools import partial
-from typing import Any
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
-from jaxtyping import Array, Float
+from jaxtyping import Array, Float, Int
 
 from jaxiso.metrics.blocks import (
     Tiles,
@@ -23,11 +23,13 @@ from jaxiso.metrics.blocks import (
     distances,
     in_places,
     middles,
+    norms_of,
     spread,
     squares,
 )
+from jaxiso.metrics.mesh import ALL, Rows
 from jaxiso.metrics.points import dot
-from jaxiso.metrics.ring import all_pairs
+from jaxiso.metrics.ring import all_pairs, at
 from jaxiso.metrics.tiles import TilePlan
 
 
@@ -104,5 +106,81 @@ def _gradient(tiles: Tiles, pulls: tuple[Array, Array], centres: Array) -> Array
     """Of the points in their places, from what `_pull` has added up."""
     by_label, pulled = pulls
     by_label = by_label[:, :, : len(centres)]
-    ways = along_ways(dot, by_label, tiles.labels, centres, centres.shape[1])
+    ways = along_ways(dot, by_label, tiles.labels, centres, centres, centres.shape[1])
     return by_label.sum(2, keepdims=True) * tiles.y - pulled + ways
+
+
+class Chosen(NamedTuple):
+    """Some of the points, the same on each device.
+
+    Attributes:
+        points: shape (m, d).
+        labels: their codes.
+        place: which point of this device each is; -1 if it is on another one.
+    """
+
+    points: Float[Array, "m d"]
+    labels: Int[Array, " m"]
+    place: Int[Array, " m"]
+
+    @classmethod
+    def of(cls, numbers: Int[Array, " m"], points: Array, codes: Array, rows: Rows = ALL) -> Chosen:
+        """By their numbers in all points, as `mesh.spread` has spread them.
+
+        Args:
+            numbers: from 0 to n - 1.
+            points: of this device.
+            codes: of this device.
+            rows: which of them are points.
+        """
+        mine, place = jnp.ones_like(numbers, dtype=bool), numbers
+        if rows.axis is not None:
+            index, size = jax.lax.axis_index(rows.axis), jax.lax.axis_size(rows.axis)
+            n = jnp.asarray(rows.number(points))
+            start, stop = n * index // size, n * (index + 1) // size
+            mine = (numbers >= start) & (numbers < stop)
+            place = jnp.where(mine, numbers - start, 0)
+        some = rows.everywhere(jnp.where(mine[:, None], points[place], 0))
+        labels = rows.everywhere(jnp.where(mine, codes[place], 0))
+        return cls(some, labels, jnp.where(mine, place, -1))
+
+
+def distance_sums_of(
+    chosen: Chosen,
+    tiling: TilePlan,
+    points: Float[Array, "n d"],
+    plan: TilePlan,
+    axis: str | None = None,
+) -> Float[Array, "m k"]:
+    """Sum of the Euclidean distances from each of m chosen points to all points of each cluster.
+
+    Costs m·n·d multiply-adds and O(n·d + m·K) memory.
+
+    Args:
+        chosen: the points.
+        tiling: their plan.
+        points: all of them, or those of one device; of about unit size.
+        plan: theirs.
+        axis: as in `distance_sums`.
+    """
+    rows = Rows(axis=axis)
+    centres = middles(points, plan, axis)
+    some = rows.here(Tiles.of(chosen.points, tiling, centres))
+    # By which a point knows itself; padding is no point.
+    itself = jnp.pad(chosen.place, (0, 1), constant_values=-1)[tiling.order]
+    room = (0, 0), (0, 0), (0, plan.onehot.shape[2])  # for the runs of the other tiles
+    some = some._replace(order=itself, norms=jnp.pad(some.norms, room))
+    tiles = Tiles.of(points, plan, centres, norms=False)
+    width = tiling.onehot.shape[2]
+    run = jnp.pad(centres, ((0, width), (0, 0)))
+
+    def visit(i, sums):
+        a, b = at(some, i // plan.used), at(tiles, i % plan.used)
+        # Norms towards the labels of tile a alone, which are few; the first of them is the first.
+        own = jax.lax.dynamic_slice_in_dim(run, a.first, width)
+        b = b._replace(norms=norms_of(b.y[None], b.labels[None], centres, own)[0])
+        block = distances(a._replace(first=jnp.zeros_like(a.first)), b, False)
+        return add_by_label(sums, i // plan.used, a, b, block)
+
+    sums = jax.lax.fori_loop(0, len(tiling.order) * plan.used, visit, some.zeros())
+    return rows.everywhere(by_point(sums, tiling)[:, : len(plan.counts)])

@@ -478,5 +478,5 @@ def centred(points: Float[Array, "n d"], rows: Rows = ALL) -> Float[Array, "n d"
 
 def only_clusters(value: Array, counts: Array, n: int | Array) -> Array:
     """NaN where fewer than two labels have points, or each point has a label of its own."""
-    used = jnp.sum(counts > 0)
+    used = jnp.sum(counts > 0, dtype=jnp.int32)
     return jnp.where((used > 1) & (used < n), value, jnp.nan)

@@ -23,8 +23,6 @@ from jaxiso.metrics.silhouette_programs import (
     from_directions,
     from_distances,
     from_pairs,
-    from_plan,
-    shape_on,
 )
 from jaxiso.metrics.silhouette_rows import (
     AVERAGES,
@@ -315,7 +313,4 @@ def _all(
         return from_directions(X, codes, **given), codes, k
     if metric != "euclidean" or simplified:
         return from_centroids(X, codes, kind=metric, **given), codes, k
-    if mesh is None:
-        return from_plan(X, codes, num_labels=k, plan=plan), codes, k
-    shape = shape_on(codes, k, mesh)
-    return from_pairs(X, codes, num_labels=k, shape=shape, mesh=mesh), codes, k
+    return from_pairs(X, codes, num_labels=k, plan=plan, mesh=mesh), codes, k

@@ -9,13 +9,11 @@ from __future__ import annotations
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jax.sharding import Mesh
-from jaxtyping import Array, Bool, Float, Int
+from jaxtyping import Array, Float, Int
 
-from jaxiso.metrics.blocks import Tiles, add_by_label, by_point, distances, middles
 from jaxiso.metrics.label_sums import simplified_silhouettes, squared_silhouettes
-from jaxiso.metrics.mesh import ALL, Rows, size_class
-from jaxiso.metrics.pairwise import distance_sums
+from jaxiso.metrics.mesh import ALL, Rows
+from jaxiso.metrics.pairwise import Chosen, distance_sums, distance_sums_of
 from jaxiso.metrics.points import (
     Labels,
     OnMesh,
@@ -25,42 +23,38 @@ from jaxiso.metrics.points import (
     only_clusters,
     to_unit_size,
 )
-from jaxiso.metrics.ring import at
 from jaxiso.metrics.tiles import (
     TilePlan,
     TileShape,
     as_plan,
     if_planned,
     plan_tiles,
-    power_of_two,
     shape_for,
-    tile_shape,
-    tile_size,
 )
 
 
-@metric(translate=True, scale=True, by_point=True)
+@metric(translate=True, scale=True, plan=shape_for, by_point=True)
 def from_pairs(
     points: Points,
     labels: Labels,
     *,
     num_labels: int | None = None,
-    shape: TileShape,
+    plan: TilePlan | TileShape | None = None,
     mesh: OnMesh = None,
 ) -> Float[Array, " n"]:
-    """Under Euclidean distance, from all pairs in tiles of a shape that holds each device's points.
+    """Under Euclidean distance, from all pairs in tiles, as a caller lays them out or labels do.
 
     On a mesh blocks of points go round it (`jaxiso.metrics.ring`).
     """
     rows = mesh or ALL
-    codes, plan = _tiles(labels, num_labels, shape, rows)
-    sums = distance_sums(to_unit_size(points, rows), plan, rows.axis)
-    counts = rows.everywhere(plan.counts)
+    tiles = as_plan(plan, labels, num_labels, rows)
+    sums = distance_sums(to_unit_size(points, rows), tiles, rows.axis)
+    counts = rows.everywhere(tiles.counts)
     found = only_clusters(from_sums(sums, labels, counts), counts, rows.number(points))
-    return jnp.where(rows.all(_planned(plan, codes)), found, jnp.nan)
+    return if_planned(found, tiles, labels, rows)
 
 
-@metric(translate=True, scale=True)
+@metric(translate=True, scale=True, plan=shape_for)
 def of_rows(
     points: Points,
     labels: Labels,
@@ -68,7 +62,7 @@ def of_rows(
     chosen: Int[Array | np.ndarray, " m"],
     chosen_shape: TileShape,
     num_labels: int | None = None,
-    shape: TileShape,
+    plan: TilePlan | TileShape | None = None,
     mesh: OnMesh = None,
 ) -> Float[Array, " m"]:
     """Likewise of some of the points only, each against all.
@@ -79,78 +73,17 @@ def of_rows(
         chosen: the numbers of some points.
         chosen_shape: tiles for the chosen points.
         num_labels: K.
-        shape: tiles for the points of each device.
+        plan: tiles for the points of each device.
         mesh: their devices.
     """
     rows = mesh or ALL
-    codes, plan = _tiles(labels, num_labels, shape, rows)
+    tiles = as_plan(plan, labels, num_labels, rows)
     x = to_unit_size(points, rows)
-    here = jnp.asarray(chosen, jnp.int32)
-    if rows.axis is not None:  # the first of this device's, as `mesh.spread` has it
-        n, size = jnp.asarray(rows.number(x)), jax.lax.axis_size(rows.axis)
-        here = here - n * jax.lax.axis_index(rows.axis) // size
-    mine = (here >= 0) & (here < jnp.sum(codes < len(plan.counts)))
-    place = jnp.where(mine, here, 0)
-    some = rows.everywhere(jnp.where(mine[:, None], x[place], 0))
-    label = rows.everywhere(jnp.where(mine, labels[place], 0))
-
-    centres = middles(x, plan, rows.axis)
-    tiles = Tiles.of(x, plan, centres)
-    of_some = plan_tiles(label, len(plan.counts), chosen_shape)
-    rows_of = rows.here(Tiles.of(some, of_some, centres))
-    # By which a point knows itself; -1 where it is on another device.
-    itself = jnp.pad(jnp.where(mine, here, -1), (0, 1), constant_values=-1)[of_some.order]
-    rows_of = rows_of._replace(order=itself)
-
-    def visit(i, found):
-        a, b = at(rows_of, i // plan.used), at(tiles, i % plan.used)
-        return add_by_label(found, i // plan.used, a, b, distances(a, b, False))
-
-    found = jax.lax.fori_loop(0, len(of_some.order) * plan.used, visit, rows_of.zeros())
-    sums = rows.everywhere(by_point(found, of_some)[:, : len(plan.counts)])
-    planned = rows.all(_planned(plan, codes)) & jnp.all(_planned(of_some, label))
-    return jnp.where(planned, from_sums(sums, label, rows.everywhere(plan.counts)), jnp.nan)
-
-
-def _tiles(
-    labels: Array, k: int | None, shape: TileShape, rows: Rows
-) -> tuple[Int[Array, " n"], TilePlan]:
-    """Codes, k in rows of padding, which come last, and the tiles of this device's points."""
-    assert k is not None  # `points.metric` sees to it
-    codes = rows.only(labels, fill=k)
-    real = None if rows.real is None else jnp.sum(rows.real, dtype=jnp.int32)
-    return codes, plan_tiles(codes, k, shape, real)
-
-
-def _planned(plan: TilePlan, codes: Int[Array, " n"]) -> Bool[Array, " n"]:
-    """Whether the tiles were wide enough for each point."""
-    return plan.labels.ravel()[plan.place] == codes
-
-
-def shape_on(codes: Int[np.ndarray | Array, " n"], k: int, mesh: Mesh | None) -> TileShape:
-    """A shape for `from_pairs`: one of few; for any labels where they are traced."""
-    n, parts = len(codes), 1 if mesh is None else mesh.size
-    tile = tile_size(size_class(-(-n // parts)))
-    if not isinstance(codes, np.ndarray):
-        return TileShape(tile, k)
-    ends = n * np.arange(parts + 1) // parts
-    pieces = [codes[ends[i] : ends[i + 1]] for i in range(parts)]
-    shapes = [tile_shape(np.bincount(piece, minlength=k), tile=tile) for piece in pieces]
-    return TileShape(tile, power_of_two(max(shape.width for shape in shapes)))
-
-
-@metric(translate=True, scale=True, plan=shape_for)
-def from_plan(
-    points: Points,
-    labels: Labels,
-    *,
-    num_labels: int | None = None,
-    plan: TilePlan | TileShape | None = None,
-) -> Float[Array, " n"]:
-    """As `from_pairs` on one device, laid out as the caller says, or by the labels."""
-    tiles = as_plan(plan, labels, num_labels)
-    found = from_sums(distance_sums(to_unit_size(points), tiles), labels, tiles.counts)
-    return only_clusters(if_planned(found, tiles, labels), tiles.counts, len(points))
+    some = Chosen.of(jnp.asarray(chosen, jnp.int32), x, labels, rows)
+    tiling = plan_tiles(some.labels, len(tiles.counts), chosen_shape)
+    sums = distance_sums_of(some, tiling, x, tiles, rows.axis)
+    found = from_sums(sums, some.labels, rows.everywhere(tiles.counts))
+    return if_planned(if_planned(found, tiling, some.labels), tiles, labels, rows)
 
 
 @metric()

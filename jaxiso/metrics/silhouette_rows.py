@@ -30,9 +30,8 @@ from jaxiso.metrics.silhouette_programs import (
     from_directions,
     from_pairs,
     of_rows,
-    shape_on,
 )
-from jaxiso.metrics.tiles import TileShape, power_of_two, tile_shape
+from jaxiso.metrics.tiles import TileShape, tile_shape
 
 METRICS = ("euclidean", "cosine", "sqeuclidean", "precomputed")
 AVERAGES = ("micro", "macro")
@@ -168,8 +167,7 @@ def _of_pairs(points: Any, codes: np.ndarray, k: int, mesh: Any) -> Silhouettes:
         return host.euclidean(host.as_double(np.asarray(points)), codes, k)
     on_host = mesh is None and isinstance(points, np.ndarray) and jax.default_backend() == "cpu"
     some = host.rows_of_many(points, codes, k) if on_host else None
-    labels = power_of_two(k)
-    given = {"num_labels": labels, "shape": shape_on(codes, k, mesh), "mesh": mesh}
+    given = {"num_labels": k, "mesh": mesh}
 
     def of(rows: np.ndarray | None = None) -> np.ndarray:
         if rows is None:

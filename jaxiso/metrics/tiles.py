@@ -17,6 +17,8 @@ from typing import NamedTuple
 import jax
 import jax.numpy as jnp
 import numpy as np
+from jax.core import Tracer
+from jax.experimental.multihost_utils import process_allgather
 from jaxtyping import Array, Float, Int
 
 from jaxiso.metrics.mesh import ALL, Rows, power_of_two, size_class
@@ -102,8 +104,11 @@ def shape_for(codes: Int[np.ndarray | Array, " n"], k: int, parts: int | None = 
     n = len(codes)
     size = n if parts is None else size_class(-(-n // parts))
     tile = tile_size(size)
-    if not isinstance(codes, np.ndarray):
+    if isinstance(codes, Tracer):
         return any_tile_shape(size, k, tile=tile)
+    if isinstance(codes, jax.Array) and not codes.is_fully_addressable:
+        codes = process_allgather(codes, tiled=True)
+    codes = np.asarray(codes)
     pieces = np.split(codes, n * np.arange(1, parts or 1) // (parts or 1))  # as `spread` has them
     width = max(tile_shape(np.bincount(mine, minlength=k), tile=tile).width for mine in pieces)
     return TileShape(tile, width if parts is None else power_of_two(width))

@@ -19,7 +19,7 @@ from jaxiso.metrics.dunn import dunn_index
 from jaxiso.metrics.isotropy import isoscore, isotropy_score, mean_cosine
 from jaxiso.metrics.objectives import isotropy_angle
 from jaxiso.metrics.silhouette import silhouette_score
-from jaxiso.metrics.silhouette_programs import from_plan
+from jaxiso.metrics.silhouette_programs import from_pairs
 
 SIZES = {"more points than dimensions": (60, 6), "fewer": (24, 40)}
 K = 3
@@ -173,7 +173,7 @@ SEEN = {  # from the origin
 }
 LABELLED = {
     "silhouette_score": (silhouette_score, lambda x, y: silhouettes(x, y).mean(), 0, 2e-6),
-    "silhouettes_in_jax": (from_plan, silhouettes, 0, 4e-6),
+    "silhouettes_in_jax": (from_pairs, silhouettes, 0, 4e-6),
     "calinski_harabasz_score": (calinski_harabasz_score, calinski_harabasz, 1e-4, 0),
     "davies_bouldin_score": (davies_bouldin_score, davies_bouldin, 1e-4, 0),
     "dunn_index": (dunn_index, dunn, 1e-4, 0),

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from jax.extend.core import jaxprs_in_params
 
-from jaxiso.metrics.pairwise import distance_sums
+from jaxiso.metrics.pairwise import Chosen, distance_sums, distance_sums_of
 from jaxiso.metrics.tiles import (
     TileShape,
     any_tile_shape,
@@ -121,10 +121,12 @@ def test_shapes():
     assert tile_shape(np.array([1] * 30), tile=64) == TileShape(64, 30)
     assert any_tile_shape(1000, 3, tile=64) == TileShape(64, 3)
     assert tile_size(10) <= tile_size(100_000)
-    codes = np.arange(300) // 3  # in parts of 100, each of 34 labels
+    widths, codes = [], np.arange(300) // 3  # in parts of 100, each of 34 labels
     assert shape_for(codes, 100).width == tile_shape(np.full(100, 3)).width
     assert shape_for(codes, 100, 3) == TileShape(tile_size(128), 64)
-    assert shape_for(jnp.asarray(codes), 100, 3) == TileShape(tile_size(128), 100)
+    assert shape_for(jnp.asarray(codes), 100, 3) == TileShape(tile_size(128), 64)
+    jax.jit(lambda c: widths.append(shape_for(c, 100, 3).width) or c)(codes)
+    assert widths == [100]
 
 
 def dense(points, codes):
@@ -189,3 +191,14 @@ def test_memory_grows_with_points_not_with_pairs(reverse, k):
     memory = program.lower(*arguments).compile().memory_analysis()
     assert memory is not None
     assert memory.temp_size_in_bytes < 4 * 4 * linear < n * n
+
+
+def test_sums_of_chosen_points():
+    """More labels than a tile of chosen points, which are not all of them, has places."""
+    points, codes = map(jnp.asarray, points_and_codes(n=120, k=40))
+    numbers = jnp.asarray([119, 3, 3, 64, 7, 80, 15, 1, 0], jnp.int32)
+    chosen = Chosen.of(numbers, points, codes)
+    tiling = plan_tiles(chosen.labels, 40, any_tile_shape(9, 40, tile=4))
+    plan = plan_tiles(codes, 40, tile_shape(np.bincount(codes), tile=16))
+    sums = distance_sums_of(chosen, tiling, points, plan)
+    np.testing.assert_allclose(sums, brute_force(points, codes, 40)[numbers], rtol=1e-5)

@@ -13,11 +13,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from jaxiso.metrics.silhouette import silhouette_samples, silhouette_score
-from jaxiso.metrics.silhouette_programs import from_plan
+from jaxiso.metrics.silhouette_programs import from_pairs
 from jaxiso.metrics.tiles import TileShape, any_tile_shape, plan_tiles, tile_shape
 
 N, D = 60, 5
-WAYS = (silhouette_samples, from_plan)  # on the host, and the program
+WAYS = (silhouette_samples, from_pairs)  # on the host, and the program
 
 
 def brute_force(points, labels) -> np.ndarray:
