@@ -13,6 +13,7 @@ import numpy as np
 
 from jaxiso.metrics.dunn import dunn_index
 from jaxiso.metrics.mesh import Rows, as_auto, spread
+from jaxiso.metrics.neighbours import nearest_two
 from jaxiso.metrics.pairwise import distance_sums
 from jaxiso.metrics.tiles import TileShape, plan_tiles
 
@@ -86,6 +87,7 @@ def main() -> None:
     points, codes = cloud(57)
     slope = jax.grad(lambda x: dunn_index(x, codes, mesh=mesh))(jnp.asarray(points))
     close(slope, jax.grad(dunn_index)(jnp.asarray(points), codes), rtol=1e-4, atol=1e-6)
+    close(nearest_two(points, mesh=mesh), nearest_two(points), rtol=1e-6)
     print("equal")
 
 

@@ -1,11 +1,12 @@
 from __future__ import annotations
 
+import jax
 import numpy as np
 import pytest
 from scipy.spatial.distance import cdist
 
 import jaxiso
-from jaxiso.metrics.neighbours import twonn_dimension
+from jaxiso.metrics.neighbours import nearest_two, twonn_dimension
 
 RANDOM = np.random.default_rng(0)
 
@@ -47,3 +48,15 @@ def test_ratios_that_say_nothing():
     nearest = np.abs(RANDOM.normal(size=(30, 2))).cumsum(axis=1)
     with_zeros = np.concatenate([nearest, [[0, 1], [0, 0]]])
     assert twonn_dimension(with_zeros) == twonn_dimension(nearest)
+
+
+def test_the_nearest_two_of_tiles():
+    """Over several tiles; some points in one place, and all far from the origin."""
+    x = (RANDOM.normal(size=(300, 9)) + 30).astype(np.float32)
+    x[7], x[250] = x[8], x[8]
+    expected = np.sort(cdist(x, x), axis=1)[:, 1:3]
+    found = nearest_two(x)
+    np.testing.assert_allclose(found, expected, rtol=1e-6)
+    np.testing.assert_array_equal(found[[7, 8, 250]], 0)
+    mesh = jax.make_mesh((1,), ("points",))
+    np.testing.assert_allclose(jaxiso.twonn(x, mesh=mesh), jaxiso.twonn(x), rtol=1e-6)
