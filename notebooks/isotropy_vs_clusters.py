@@ -8,6 +8,8 @@
 # from the runs of `python -m jaxiso.embed` in `runs/` and in `runs/reference/`.
 
 # %%
+import contextlib
+import io
 import os
 import tempfile
 from pathlib import Path
@@ -15,25 +17,21 @@ from pathlib import Path
 import matplotlib.pyplot as plt
 import numpy as np
 from IPython.display import Markdown
+from sklearn.datasets import load_digits
 
+import jaxiso
 from jaxiso import isoscore, silhouette_score
-from jaxiso.cli.machine import keep_compiled_programs, origin
+from jaxiso.__main__ import main as command
 from jaxiso.data import TASKS
-from jaxiso.embed.experiment import make_training
-from jaxiso.embed.inputs import load_embeddings, prepare, run_config
-from jaxiso.embed.options import Options
 from jaxiso.embed.trajectory import by_step
-from jaxiso.papers import embed_targets
+from jaxiso.papers import EMBED, embed_targets
 from jaxiso.report.figures import figure_relationships, figure_trajectories
 from jaxiso.report.rows import best, entries_of_a
 from jaxiso.report.runs import DEFAULT_FOLDERS, find_runs
 from jaxiso.report.table import as_markdown, markdown_table, tables_of_a
-from jaxiso.runs import FINAL, Run
-from jaxiso.training import train
 
 # %matplotlib inline
 plt.rcParams["figure.dpi"] = 80
-keep_compiled_programs()
 if Path.cwd().name == "notebooks":
     os.chdir("..")  # runs are named from the root of the repository
 
@@ -157,35 +155,28 @@ Markdown("\n".join(markdown_table(header, rows)))
 #
 # ## What it looks like
 #
-# A finished run keeps its trained vectors in `final.npz`. Results under `runs/reference/` come
-# without it; so unless `runs/` has a run on scikit-learn's digits (`python -m jaxiso.embed`), a
-# short one is made here.
+# A run keeps its trained vectors. Results under `runs/reference/` come without them; so unless
+# `runs/` has a run on scikit-learn's ten digits (`jaxiso embed --task digits`), a short one is made
+# here.
+
 
 # %%
-options = Options(task="digits", seeds=1, updates=300, every=10, quiet=True)
-digits = load_embeddings(options)
-data, labels = prepare(options, digits), digits.items.targets
+def trained_digits():
+    """Trained vectors of the first seed, (1797, 64): of a run that is there, or of a short one."""
+    settings = ("scale", "transform", "isotropy", "hidden", "loss", "test_fraction")
+    for run in entries:
+        if run.row[0] == "digits" and all(run.config[s] == EMBED.get(s) for s in settings):
+            with contextlib.suppress(ValueError):  # it was kept without its vectors
+                return jaxiso.load_run(run.runs[0].directory).vectors[0]
+    with tempfile.TemporaryDirectory() as folder, contextlib.redirect_stdout(io.StringIO()):
+        short = ["--task", "digits", "--seeds", "1", "--updates", "300", "--every", "10"]
+        command(["embed", *short, "--quiet", "--out", f"{folder}/run"])
+        return jaxiso.load_run(f"{folder}/run").vectors[0]
 
 
-def train_digits():
-    """What `python -m jaxiso.embed` does with these options; trained vectors, (1, 1797, 64)."""
-    with (
-        tempfile.TemporaryDirectory() as folder,
-        Run(Path(folder), run_config(options, digits), origin=origin(), quiet=True) as run,
-    ):
-        states, _, _ = train(run, make_training(options, data, "digits"))
-    return np.asarray(states.params["vectors"])
-
-
-usual = {name: getattr(options, name) for name in ("task", "scale", "isotropy", "hidden", "loss")}
-kept = [
-    path
-    for run in entries
-    if usual.items() <= run.config.items() and run.config["test_fraction"] is None
-    if (path := run.runs[0].directory / FINAL).exists()
-]
-before = np.asarray(data.vectors)
-after = (np.load(kept[0])["vectors"] if kept else train_digits())[0]  # of the first seed
+before, labels = load_digits(return_X_y=True)
+before = before / np.linalg.norm(before, axis=1, keepdims=True)
+after = trained_digits()
 
 # %%
 figure, axes = plt.subplots(1, 3, figsize=(11, 3.4), layout="constrained")

@@ -18,17 +18,14 @@ import numpy as np
 from IPython.display import Markdown, display
 from PIL import Image
 
-from jaxiso.cli.console import InputError, several
-from jaxiso.data.vocabulary import Vocabulary
+import jaxiso
+from jaxiso.cli.console import several
 from jaxiso.embed.trajectory import by_step
 from jaxiso.report.document import cost_text, list_not_run
 from jaxiso.report.figures import figures_of_b
 from jaxiso.report.rows import best, comparable, entries_of_b
 from jaxiso.report.runs import DEFAULT_FOLDERS, find_runs
 from jaxiso.report.table import markdown_table, plain
-from jaxiso.runs import CHECKPOINTS, VOCABULARY, read_metrics
-from jaxiso.vae.evaluate import load_models
-from jaxiso.vae.measures import decode
 from jaxiso.vae.tables import TABLES, rows_of
 
 # %matplotlib inline
@@ -98,7 +95,7 @@ Markdown(
 figure, axes = plt.subplots(1, 3, figsize=(11, 3.2), layout="constrained")
 panels = {"dev_kl": "KL (nats)", "dev_rec": "Rec. (nats)", "dev_active_units": "Active units"}
 for model in models:
-    steps, values = by_step(read_metrics(model.runs[0].directory))
+    steps, values = by_step(jaxiso.load_run(model.runs[0].directory).metrics.to_dict("list"))
     for ax, name in zip(axes, panels, strict=True):
         if name in values and np.isfinite(values[name]).all():
             ax.plot(steps, values[name].mean(axis=1), label=model.label)
@@ -244,17 +241,15 @@ def from_prior(model, sentences=3):
     """What a model's first seed writes from draws of the prior."""
     directory = model.runs[0].directory
     kept = model.detail.texts.get("prior", ["(an autoencoder has no prior)"])[:sentences]
-    if model.row[1] == "none" or not (directory / CHECKPOINTS).is_dir():
+    if model.row[1] == "none":
         return kept
     try:
-        models, words = load_models(directory), Vocabulary.load(directory / VOCABULARY)
-    except InputError:  # damaged, or of an earlier version
+        run = jaxiso.load_run(directory)
+        targets = run.models.get("C", run.models["seed"] * 0 + model.config["C"])
+        z = np.random.default_rng(0).standard_normal((sentences, run.config["latent_dim"]))
+        return run.decode(z, int((targets == model.config["C"]).argmax()), longest=17)
+    except ValueError:  # no checkpoint, or a damaged one
         return kept
-    trained = next(m for m in models if m.config["C"] == model.config["C"])
-    z = np.random.default_rng(0).standard_normal(
-        (sentences, trained.config["latent_dim"]), np.float32
-    )
-    return [" ".join(words.decode(ids)) for ids in decode(trained.params[0], z, longest=17)]
 
 
 Markdown("\n".join(f"- {m.label}: *{text}*" for m in models for text in from_prior(m)))

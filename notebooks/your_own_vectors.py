@@ -50,8 +50,8 @@ for topic, some in subjects.items():
 # %% [markdown]
 # ## From texts to vectors
 #
-# `encode` gives the vectors of one layer, or of all of them: the embeddings first, then each layer's
-# output. Where the encoder's weights are neither on this machine nor to be had, images of digits
+# `encode` gives the vectors of one layer, or of all of them: the embeddings first, then what each
+# layer puts out. Where the weights are neither on this machine nor to be had, images of digits
 # stand in for the texts, and the "layers" are the same vectors again, raised to powers.
 
 # %%
@@ -186,6 +186,6 @@ plt.show()
 Markdown("; ".join(ends) + ". All start at the same place.")
 
 # %% [markdown]
-# For batches too small for a covariance of their own, `jaxiso.isoscore_star` mixes it with that of a
-# larger sample. `python -m jaxiso embed --vectors FILE --isotropy 0 1 10` does all of this with
+# For batches too small for a covariance of their own, `jaxiso.isoscore_star` mixes it with that of
+# a larger sample. `python -m jaxiso embed --vectors FILE --isotropy 0 1 10` does all of this with
 # several seeds side by side, checkpoints and figures, and `jaxiso.load_run` reads what it wrote.

@@ -19,7 +19,10 @@ from nbclient import NotebookClient
 
 ROOT = Path(__file__).parents[1]
 NOTEBOOKS = ROOT / "notebooks"
-NAMES = ["beyond", "both_papers", "glue", "isotropy_vs_clusters", "theory", "vae"]
+NAMES = [
+    *("beyond", "both_papers", "glue", "isotropy_vs_clusters", "theory", "transforms", "vae"),
+    "your_own_vectors",
+]
 AGAIN = "run `python tests/test_notebooks.py`"
 
 METADATA = {

@@ -13,8 +13,7 @@ from annotated_types import Ge
 from tyro.conf import arg
 
 from jaxiso.cli.console import InputError
-from jaxiso.cli.options import Checked, DataDir, Or, Quiet, Seed
-from jaxiso.cli.transforms import read_steps
+from jaxiso.cli.options import Checked, DataDir, Or, Quiet, Seed, Transform
 
 ABOUT = """\
 The geometry of a model's representations, layer by layer, on texts of your own.
@@ -57,9 +56,7 @@ class Options(Checked):
     """Take a random sample of this many texts, where there are more; 0 for all."""
     pooling: Literal["mean", "cls", "last"] = "mean"
     """A text's vector: the mean of its tokens, its first token, or its last."""
-    transform: str = "none"
-    """Transform each layer's vectors first, by what is fitted on them; in order, separated by
-    commas: none, center, unit, standardize, whiten[:k], abtt[:D], rogue[:k], cluster[:K,D]."""
+    transform: Transform = "none"
     tokens: bool = False
     """Measure the vectors of single tokens instead of texts."""
     token_sample: Annotated[int, Ge(20)] = 10_000
@@ -99,10 +96,6 @@ class Options(Checked):
             raise InputError(f"--pooling {self.pooling}: not with --tokens, which are not pooled")
         if not self.tokens and self.token_sample != Options.token_sample:
             raise InputError(f"--token-sample {self.token_sample}: only with --tokens")
-        try:
-            read_steps(self.transform)
-        except ValueError as error:
-            raise InputError(f"--transform {self.transform}: {error}") from None
         if self.plot is not None and self.plot.name in ("", ".."):
             raise InputError(
                 f"--plot {self.plot}: must be the name of a file, such as figures/layers.png"

@@ -10,18 +10,13 @@ import numpy as np
 from jaxtyping import Array, Float
 
 from jaxiso.metrics.mesh import ALL
+from jaxiso.metrics.moments import unit_rows
 from jaxiso.metrics.points import BLOCK, OnMesh, Points, dot, in_range, metric
 from jaxiso.metrics.spectrum import as_matrix
 
 
-def _unit_on_host(x: np.ndarray) -> np.ndarray:
-    size = np.abs(x).max(axis=1, keepdims=True)
-    x = x / np.where(size > 0, size, 1)
-    return x / np.where(size > 0, np.linalg.norm(x, axis=1, keepdims=True), 1)
-
-
 def _uniformity_on_host(points: np.ndarray, t: float) -> float:
-    unit = _unit_on_host(points)
+    unit = unit_rows(points)[0]
     n, rows = len(unit), max(1, BLOCK // len(unit))
     largest, total = -np.inf, 0.0
     for start in range(0, n, rows):
@@ -140,7 +135,7 @@ def sampled_uniformity(
     values, step = np.empty(pairs), max(1, BLOCK // d)
     for start in range(0, pairs, step):
         chosen = slice(start, start + step)
-        a, b = (_unit_on_host(x[places[chosen]]) for places in (first, second))
+        a, b = (unit_rows(x[places[chosen]])[0] for places in (first, second))
         values[chosen] = np.exp(2 * t * ((a * b).sum(axis=1, dtype=np.float64) - 1))
     mean = float(values.mean())
     error = float(values.std(ddof=1) / np.sqrt(pairs) / mean)
