@@ -137,9 +137,9 @@ Markdown("\n".join(lines))
 
 # %%
 rows = ["| task | vectors | IsoScore | silhouette | r |", "| --- | --- | ---: | ---: | ---: |"]
-for task in ("wnli", "rte"):
+for task, seeds in {"wnli": "", "rte": "-2seeds"}.items():
     for text, name in {"none": "", "whiten,unit": "-whiten", "abtt:3,unit": "-abtt3"}.items():
-        found = list(Path("runs/reference").glob(f"{task}-minilm{name}/config.json"))
+        found = Path("runs/reference").glob(f"{task}-minilm{name}{seeds * bool(name)}/config.json")
         for path in found:
             result = jaxiso.load_run(path.parent).result
             moved = (
