@@ -9,7 +9,6 @@
 
 # %%
 import contextlib
-import io
 import os
 import tempfile
 from pathlib import Path
@@ -17,6 +16,7 @@ from pathlib import Path
 import matplotlib.pyplot as plt
 import numpy as np
 from IPython.display import Markdown
+from IPython.utils.capture import capture_output
 from sklearn.datasets import load_digits
 
 import jaxiso
@@ -168,7 +168,7 @@ def trained_digits():
         if run.row[0] == "digits" and all(run.config[s] == EMBED.get(s) for s in settings):
             with contextlib.suppress(ValueError):  # it was kept without its vectors
                 return jaxiso.load_run(run.runs[0].directory).vectors[0]
-    with tempfile.TemporaryDirectory() as folder, contextlib.redirect_stdout(io.StringIO()):
+    with tempfile.TemporaryDirectory() as folder, capture_output():
         short = ["--task", "digits", "--seeds", "1", "--updates", "300", "--every", "10"]
         command(["embed", *short, "--quiet", "--out", f"{folder}/run"])
         return jaxiso.load_run(f"{folder}/run").vectors[0]

@@ -7,8 +7,6 @@
 # And why does cluster-wise removal give isotropic vectors and no clusters at all?
 
 # %%
-import contextlib
-import io
 import os
 import tempfile
 from pathlib import Path
@@ -16,6 +14,7 @@ from pathlib import Path
 import matplotlib.pyplot as plt
 import numpy as np
 from IPython.display import Markdown
+from IPython.utils.capture import capture_output
 from sklearn.datasets import load_digits
 
 import jaxiso
@@ -106,7 +105,7 @@ TRANSFORMS = ("unit", "whiten,unit", "abtt:3,unit")
 
 def train(text):
     """A short run of the command in a folder of its own, and what it wrote."""
-    with tempfile.TemporaryDirectory() as folder, contextlib.redirect_stdout(io.StringIO()):
+    with tempfile.TemporaryDirectory() as folder, capture_output():
         out = f"{folder}/run"
         small = ["--seeds", "1", "--updates", "60", "--every", "2", "--quiet"]
         command(["embed", "--transform", text, *small, "--out", out])

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import os
 import re
+import warnings
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -25,6 +26,11 @@ from jaxiso.encoders.packages import (
     unpack_parts,
     weights_digest,
 )
+
+with warnings.catch_warnings():
+    # The hub's library imports it; where a notebook has no ipywidgets, it warns of its looks.
+    warnings.filterwarnings("ignore", message="IProgress not found")
+    import tqdm.auto  # noqa: F401
 
 # Any of these sets of files makes a tokenizer.
 TOKENIZERS = (("tokenizer.json",), ("vocab.txt",), ("vocab.json", "merges.txt"))
