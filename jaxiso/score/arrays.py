@@ -53,6 +53,7 @@ def measure(
     average: Literal["micro", "macro"] = "micro",
     exact: bool = False,
     sample_size: int | None = None,
+    error: bool = True,
     random_state: int = 0,
 ) -> dict[str, Value]:
     """All measures of an array of vectors; the numbers of `python -m jaxiso.score`.
@@ -61,9 +62,9 @@ def measure(
         X: vectors, shape (n, d), n and d at least 2: an array of any kind.
         labels: of the vectors, of any kind that can be sorted; None for measures without them.
         measures: names, to take no others: isoscore, isoscore_corrected, mu_viswanath,
-            effective_rank, mean_cosine;
-            with labels silhouette, simplified_silhouette, calinski_harabasz, davies_bouldin, dunn;
-            and, only where they are named, numerical_rank, rankme, alpha_req, uniformity, twonn.
+            effective_rank, mean_cosine; with labels silhouette, simplified_silhouette,
+            calinski_harabasz, davies_bouldin, dunn; and, only where they are named, numerical_rank,
+            rankme, alpha_req, uniformity, twonn.
         transform: what is done to the vectors first, such as "center,abtt:3": see
             `jaxiso.transforms`.
         metric: distance of the silhouettes.
@@ -71,6 +72,7 @@ def measure(
         exact: compare all pairs however long it takes; else silhouette and Dunn's index come from a
             sample where that would be over a minute.
         sample_size: vectors of that sample.
+        error: whether to estimate standard errors of IsoScore, effective rank and mean cosine.
         random_state: that it is drawn from.
 
     Returns:
@@ -95,6 +97,7 @@ def measure(
             average=average,
             exact=exact,
             sample_size=sample_size,
+            no_error=not error,
             seed=random_state,
             transform=(transform,),
             quiet=True,
@@ -113,8 +116,8 @@ def measure(
             if scores.interrupted is not None:
                 raise KeyboardInterrupt
             values = {name: scores.values[name] for name in wanted if name in scores.values}
-    except InputError as error:
-        raise ValueError(str(error)) from None
+    except InputError as refused:
+        raise ValueError(str(refused)) from None
     x = found.rows.load()
     values |= {name: FURTHER[name](x, random_state) for name in measures or () if name in FURTHER}
     return {name: _with(value, remarks) for name, value in values.items()}
