@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 import pandas as pd
 
@@ -90,7 +91,7 @@ class LoadedRun:
         return self._trained[1]
 
     def model(self, number: int = 0) -> Any:
-        """The parameters of one model.
+        """The parameters of one model, as arrays of JAX.
 
         Args:
             number: a row of `models`.
@@ -100,7 +101,7 @@ class LoadedRun:
         """
         if not 0 <= number < len(self.models):
             raise ValueError(f"model is {number}, expected 0 to {len(self.models) - 1}")
-        return jax.tree.map(lambda x: x[number], self.params)
+        return jax.tree.map(lambda x: jnp.asarray(x[number]), self.params)
 
 
 class EmbedRun(LoadedRun):
@@ -206,7 +207,7 @@ class VAERun(LoadedRun):
         Raises:
             ValueError: codes of another size, or as from `model` and `vocabulary`.
         """
-        z = as_matrix(codes).astype(np.float32)
+        z = jnp.asarray(as_matrix(codes).astype(np.float32))
         if z.shape[1] != self.config["latent_dim"]:
             raise ValueError(f"Expected codes (n, {self.config['latent_dim']}); got {z.shape}.")
         ids = np.asarray(greedy_decode(self.model(model), z, longest))
