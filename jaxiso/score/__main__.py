@@ -22,17 +22,18 @@ def main(arguments: Sequence[str] | None = None) -> None:
         OSError: the figure cannot be written; the result has been printed.
     """
     options = parse(Options, prog="python -m jaxiso.score", description=ABOUT, arguments=arguments)
-    start = time.perf_counter()
+    began = time.perf_counter()
     # JAX takes a second to import, for which --help and errors should not wait.
     from jaxiso.cli.figures import save_figure
-    from jaxiso.cli.machine import keep_compiled_programs
+    from jaxiso.cli.machine import is_first
     from jaxiso.score.figures import figure_scores, to_draw
     from jaxiso.score.inputs import open_inputs
     from jaxiso.score.measures import measure
     from jaxiso.score.result import describe, print_json, print_tables
     from jaxiso.score.transformed import transformed
+    from jaxiso.start import start
 
-    keep_compiled_programs()
+    start(options)
     scores, drawn, refused = [], [], None
     for found in open_inputs(options):
         note(describe(found), quiet=options.quiet)
@@ -42,13 +43,13 @@ def main(arguments: Sequence[str] | None = None) -> None:
                 scores.append(measure(vectors, options)._replace(transform=text, found=said))
                 if scores[-1].interrupted is not None:
                     break
-                if options.plot is not None:
+                if options.plot is not None and is_first():
                     drawn.append(to_draw(scores[-1], vectors.rows, options.seed))
         except InputError as error:
             refused = error  # what has been measured is printed first
         if refused is not None or scores[-1].interrupted is not None:
             break
-    seconds = time.perf_counter() - start
+    seconds = time.perf_counter() - began
     if refused is not None and not scores:
         raise refused
     if options.json:
@@ -59,7 +60,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
         raise refused
     if scores[-1].interrupted is not None:
         raise Stopped("interrupted", scores[-1].interrupted)
-    if options.plot is not None:  # last, as its folder may not be writable
+    if options.plot is not None and is_first():  # last, as its folder may not be writable
         bare = options.plot.suffix.lower() in (".png", ".pdf")
         path = options.plot.with_suffix("") if bare else options.plot
         saved = save_figure(figure_scores(drawn), path)

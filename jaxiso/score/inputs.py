@@ -12,10 +12,13 @@ from jaxiso.data.vectors import OpenedVectors, open_vectors
 from jaxiso.encoders.encode import encode
 from jaxiso.encoders.weights import find_encoder
 from jaxiso.score.options import Options
+from jaxiso.score.streaming import part_of_process
 
 
 def open_inputs(options: Options) -> Iterator[OpenedVectors]:
     """Yields the vectors of each file, or of the texts by each encoder, when it comes to them.
+
+    Of several processes each reads its own part of a file's vectors; texts all of them encode.
 
     Raises:
         InputError: a file, its labels or an encoder cannot be used.
@@ -29,6 +32,7 @@ def open_inputs(options: Options) -> Iterator[OpenedVectors]:
             options.labels,
             label_column=options.label_column,
             array=options.array,
+            part=part_of_process(),
             quiet=options.quiet,
         )
 

@@ -13,7 +13,20 @@ from annotated_types import Ge
 from tyro.conf import Positional, arg
 
 from jaxiso.cli.console import InputError
-from jaxiso.cli.options import Checked, DataDir, Or, Quiet, Seed, Transform
+from jaxiso.cli.options import (
+    Checked,
+    Coordinator,
+    DataDir,
+    Distributed,
+    Or,
+    Precision,
+    Process,
+    Processes,
+    Quiet,
+    Seed,
+    Timeout,
+    Transform,
+)
 
 ABOUT = """\
 The geometry of your own vectors: isotropy, and how well labels are clusters.
@@ -93,6 +106,12 @@ class Options(Checked):
     """Print JSON instead of tables."""
     plot: Annotated[Path | None, arg(metavar="PATH")] = None
     """File for a figure, written as .png and .pdf: variances, cosines, silhouettes by label."""
+    precision: Precision = "highest"
+    distributed: Distributed = False
+    coordinator: Coordinator = None
+    processes: Processes = None
+    process: Process = None
+    timeout: Timeout = 300.0
     quiet: Quiet = False
 
     def __post_init__(self) -> None:

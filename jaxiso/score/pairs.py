@@ -20,7 +20,7 @@ import jax
 import numpy as np
 from jax.sharding import Mesh
 
-from jaxiso.cli.console import Progress, Stopped, duration
+from jaxiso.cli.console import InputError, Progress, Stopped, duration
 from jaxiso.metrics.dunn import dunn_index
 from jaxiso.metrics.sampling import Design, Sampled
 from jaxiso.metrics.silhouette_rows import silhouettes_of_rows
@@ -90,6 +90,10 @@ class Points(NamedTuple):
             cloud = Cloud(cloud.rows, pooled=False)
         spread = cloud.part.pooled or (jax.process_count() == 1 and cloud.n**2 * cloud.d > QUICK)
         devices = jax.devices() if spread else jax.devices()[:1]
+        if len(devices) > cloud.n:
+            raise InputError(
+                f"{len(devices)} devices, more than the {cloud.n} vectors; start fewer processes"
+            )
         mesh = Mesh(np.array(devices), ("points",)) if len(devices) > 1 else None
         return cls(cloud.load(), mesh, cloud.part)
 
@@ -212,8 +216,8 @@ def dunn(cloud: Cloud, points: Points | None, codes: np.ndarray, k: int, limits:
     n, d = cloud.n, cloud.d
 
     def exact() -> Dunn:
-        rows = (points or Points.of(cloud)).rows
-        return Dunn(float(dunn_index(rows, codes, num_labels=k)))
+        rows, mesh, _ = points or Points.of(cloud)
+        return Dunn(float(dunn_index(rows, codes, num_labels=k, mesh=mesh)))
 
     def of_some() -> tuple[float, float]:
         """Of a sample, NaN if its labels are no clusters; and the seconds that it takes."""

@@ -36,7 +36,7 @@ SHOWN = 40
 """Rows of a table by label."""
 
 
-OPTIONS = ("metric", "average", "exact", "sample_size", "seed")
+OPTIONS = ("metric", "average", "exact", "sample_size", "seed", "precision")
 """Options that the numbers depend on."""
 
 

@@ -25,6 +25,11 @@ SOME = 1001
 """Rows at the start that tell where the vectors are."""
 
 
+def part_of_process() -> tuple[int, int]:
+    """The number of this process, and how many there are."""
+    return jax.process_index(), jax.process_count()
+
+
 class Part(NamedTuple):
     """The rows that this process reads.
 
@@ -41,8 +46,8 @@ class Part(NamedTuple):
     @classmethod
     def of(cls, n: int) -> Part:
         """The part of this process; parts are as even as they can be."""
-        mine, all_of_them = jax.process_index(), jax.process_count()
-        return cls(n * mine // all_of_them, n * (mine + 1) // all_of_them, all_of_them > 1)
+        mine, parts = part_of_process()
+        return cls(n * mine // parts, n * (mine + 1) // parts, parts > 1)
 
     def agreed(self, mine: float) -> float:
         """What the first process has, as where a time decides what to do next."""

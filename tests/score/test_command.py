@@ -101,7 +101,7 @@ def test_tables(tmp_path, capsys):
 def test_json(npz, capsys):
     report = run(capsys, npz, "--labels", "y", "--by-label", "--sample-size", 12, "--seed", 4)
     options = {"metric": "euclidean", "average": "micro", "exact": False, "sample_size": 12}
-    assert report["options"] == options | {"seed": 4}
+    assert report["options"] == options | {"seed": 4, "precision": "highest"}
     assert {"jax", "device"} <= report["origin"].keys() and report["seconds"] > 0
     (file,) = report["files"]
     assert file["file"] == str(npz) and file["sampled"] == 12
