@@ -304,21 +304,6 @@ def _mean_cosine(
     return (total - jnp.sum(rows.sum(unit**2))) / n / (n - 1), zeros
 
 
-def mean_cosine_on_host(points: np.ndarray) -> float:
-    """`mean_cosine` in float64 without a program to compile, for tables of many clouds.
-
-    Args:
-        points: shape (n, d), finite. Those that are zero have no direction and are left out.
-
-    Returns:
-        NaN if fewer than two points are not zero.
-    """
-    value, zeros = _cosine_on_host(points)
-    n = len(points)
-    directed = n - zeros
-    return value * n * (n - 1) / directed / (directed - 1) if directed > 1 else float("nan")
-
-
 def random_cosines(points: np.ndarray, pairs: int, seed: int) -> np.ndarray:
     """Cosines of random pairs of different points; of all pairs where they are fewer.
 
