@@ -88,7 +88,7 @@ class Options(Checked):
     curve bends weigh differently."""
     lr: Annotated[float, Ge(LEAST), Le(MOST)] = EMBED["lr"]
     """Learning rate of Adam."""
-    reduction: Literal["sum", "mean"] = EMBED["reduction"]
+    reduction: Literal["sum", "mean"] = "sum"
     """What Adam sees of the loss over items (for several labels an item, over items and labels).
     The paper says mean, but its numbers are those of a sum: a mean over many items has gradients so
     small that Adam's ε, 1e-8, slows it down. The metrics table has the mean either way."""

@@ -38,7 +38,7 @@ def test_what_collapsed_labels_leave_room_for_is_drawn():
     table = {**METRICS, "seed": [0, 1, 0, 1]}
     level = figure_across_training(table, "", 0.127).axes[1].lines[1].get_ydata()
     place = figure_relationship(table, "", 0.127).axes[0].lines[1].get_xdata()
-    assert list(level) == list(place) == [0.127, 0.127]
+    assert np.asarray(level).tolist() == np.asarray(place).tolist() == [0.127, 0.127]
     assert len(figure_relationship(table, "", 0.0).axes[0].lines) == 1  # of two labels: at the edge
 
 
