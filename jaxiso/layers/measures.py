@@ -29,7 +29,7 @@ from jaxiso.metrics.errors import BLOCKS, Estimate, jackknife
 from jaxiso.metrics.isotropy import isoscore
 from jaxiso.metrics.neighbours import twonn
 from jaxiso.metrics.silhouette import silhouette_score
-from jaxiso.score.measures import Value
+from jaxiso.score.values import Value
 
 SAME = "all vectors are the same"
 # Measures by table, each with what figures call it and, having less room, tables.

@@ -16,8 +16,8 @@ from jaxiso.data.texts import Texts
 from jaxiso.layers.experiment import Measured
 from jaxiso.layers.measures import TABLES
 from jaxiso.layers.options import Options
-from jaxiso.score.measures import Value
 from jaxiso.score.result import printable
+from jaxiso.score.values import Value
 
 OPTIONS = ("transform", "pooling", "tokens", "token_sample", "limit", "seed")
 """Options that the numbers depend on."""

@@ -16,10 +16,10 @@ from jaxiso.metrics.labels import as_codes
 from jaxiso.metrics.neighbours import twonn
 from jaxiso.metrics.spectrum import alpha_req, as_matrix, numerical_rank, rankme
 from jaxiso.metrics.uniformity import sampled_uniformity
-from jaxiso.score.measures import CLUSTERS, FREE, Value, number
 from jaxiso.score.measures import measure as measure_file
 from jaxiso.score.options import Options
 from jaxiso.score.transformed import transformed
+from jaxiso.score.values import CLUSTERS, FREE, Value, number
 
 
 def _twonn(x: np.ndarray, seed: int) -> Value:

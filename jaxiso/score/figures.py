@@ -11,8 +11,8 @@ from matplotlib.figure import Figure
 
 from jaxiso.data.rows import Rows
 from jaxiso.metrics.isotropy import random_cosines
-from jaxiso.score.measures import Scores
 from jaxiso.score.result import names_of
+from jaxiso.score.values import Scores
 
 PAIRS = 20_000
 """Pairs of vectors, for the histogram of cosines."""

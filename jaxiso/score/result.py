@@ -16,8 +16,8 @@ from rich.text import Text
 from jaxiso.cli.console import duration, printer
 from jaxiso.cli.machine import origin
 from jaxiso.data.vectors import OpenedVectors
-from jaxiso.score.measures import Row, Scores, Value
 from jaxiso.score.options import Options
+from jaxiso.score.values import Row, Scores, Value
 
 MEASURES = {
     "isoscore": "IsoScore",

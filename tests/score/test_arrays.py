@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 import jaxiso
-from jaxiso.score.measures import CLUSTERS, FREE
+from jaxiso.score.values import CLUSTERS, FREE
 
 RANDOM = np.random.default_rng(0)
 X = (RANDOM.normal(size=(40, 6)) + np.arange(6)).astype(np.float32)

@@ -21,9 +21,9 @@ import jaxiso
 from jaxiso.cli.console import InputError, Stopped
 from jaxiso.data.vectors import read_vectors
 from jaxiso.score.__main__ import main
-from jaxiso.score.measures import Row, Scores, Value
 from jaxiso.score.options import Options
 from jaxiso.score.result import BY_LABEL, file_names, print_tables
+from jaxiso.score.values import Row, Scores, Value
 
 N, D = 40, 6
 X = np.round(np.random.default_rng(0).normal(size=(N, D)) + 0.2, 3).astype(np.float32)

@@ -9,8 +9,8 @@ import numpy as np
 from jaxiso.cli.figures import save_figure
 from jaxiso.data.rows import ArrayRows
 from jaxiso.score.figures import LABELS, PAIRS, Drawn, figure_scores, to_draw
-from jaxiso.score.measures import Scores
 from jaxiso.score.pairs import Silhouettes
+from jaxiso.score.values import Scores
 
 RANDOM = np.random.default_rng(0)
 

@@ -13,10 +13,13 @@ from jaxiso.data import rows
 from jaxiso.data.labels import Labels
 from jaxiso.data.rows import ArrayRows, FileRows, KeptRows
 from jaxiso.data.vectors import OpenedVectors, open_vectors
-from jaxiso.score import clusters, measures
-from jaxiso.score.measures import CLUSTERS, LOW, Scores, Value, by_label, measure
+from jaxiso.score import by_label, clusters
+from jaxiso.score.by_label import by_label as measured_by_label
+from jaxiso.score.free import LOW
+from jaxiso.score.measures import measure
 from jaxiso.score.options import Options
 from jaxiso.score.pairs import Silhouettes
+from jaxiso.score.values import CLUSTERS, Scores, Value
 
 N, D, K = 40, 6, 2
 RANDOM = np.random.default_rng(0)
@@ -80,7 +83,7 @@ def test_larger_than_memory(tmp_path, monkeypatch):
         for block in (rows.BLOCK, 4 * D):
             for module in (rows, clusters):
                 monkeypatch.setattr(module, "BLOCK", block)
-            monkeypatch.setattr(measures, "GATHERED", block)
+            monkeypatch.setattr(by_label, "GATHERED", block)
             opened = open_vectors(tmp_path / "x.npy", str(tmp_path / "y.txt"), quiet=True)
             assert isinstance(opened.rows, KeptRows) and isinstance(opened.rows.rows, FileRows)
             found, of = measure(opened, options), opened.labels
@@ -149,9 +152,9 @@ def test_dunn_of_single_places():
 # --- by label ---------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("gathered", [measures.GATHERED, 7 * D])
+@pytest.mark.parametrize("gathered", [by_label.GATHERED, 7 * D])
 def test_by_label(gathered, monkeypatch):
-    monkeypatch.setattr(measures, "GATHERED", gathered)
+    monkeypatch.setattr(by_label, "GATHERED", gathered)
     found = measured(X, labels(CODES), by_label=True, labels="y").rows
     samples = np.asarray(sklearn.silhouette_samples(X, CODES))
     assert found is not None and [(row.name, row.n) for row in found] == [("a", 20), ("b", 20)]
@@ -178,7 +181,9 @@ def test_by_label_where_there_is_little():
     x = X.copy()
     x[:4] = 0
     codes = np.array([0, 0, 0, 0, 1, *[2] * (N - 5)])
-    same, single, _ = by_label(ArrayRows(x), labels(codes, ("same", "single", "rest")), None)
+    same, single, _ = measured_by_label(
+        ArrayRows(x), labels(codes, ("same", "single", "rest")), None
+    )
     nothing = Value(None, remark="all vectors are the same")
     assert same.values["isoscore"] == same.values["effective_rank"] == nothing
     assert same.values["mean_cosine"] == Value(None, remark="0 of 4 vectors is not zero")
@@ -196,7 +201,7 @@ def test_by_label_compiles_nothing(monkeypatch):
     codes = np.repeat(np.arange(8), np.arange(1, 9)).astype(np.int32)
     x = RANDOM.normal(size=(len(codes), D)).astype(np.float32)
     of = Silhouettes(np.zeros(len(codes)), codes, np.bincount(codes))
-    found = by_label(ArrayRows(x), labels(codes, tuple("abcdefgh")), of)
+    found = measured_by_label(ArrayRows(x), labels(codes, tuple("abcdefgh")), of)
     assert [row.n for row in found] == list(range(1, 9))
 
 

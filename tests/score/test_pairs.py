@@ -10,7 +10,7 @@ import jaxiso
 from jaxiso.cli.console import Stopped
 from jaxiso.data.rows import ArrayRows
 from jaxiso.score import pairs
-from jaxiso.score.measures import Value, mean_silhouette
+from jaxiso.score.by_label import mean_silhouette
 from jaxiso.score.pairs import (
     Limits,
     Points,
@@ -20,6 +20,7 @@ from jaxiso.score.pairs import (
     in_background,
 )
 from jaxiso.score.streaming import Cloud
+from jaxiso.score.values import Value
 
 N, D, K = 400, 5, 6
 RANDOM = np.random.default_rng(0)
