@@ -57,7 +57,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
         from jaxiso.bench.figures import figure_scaling
         from jaxiso.cli.figures import save_figure
 
-        saved = save_figure(figure_scaling(results["scaling"]), options.plot.with_suffix(""))
+        saved = save_figure(figure_scaling(results["scaling"]), options.plot)
         note(f"figure: {', '.join(map(str, saved))}", quiet=options.quiet)
 
 

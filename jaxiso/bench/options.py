@@ -14,7 +14,7 @@ from annotated_types import Ge, Gt
 from tyro.conf import arg
 
 from jaxiso.cli.console import InputError
-from jaxiso.cli.options import FREE, Checked, Quiet, Seed
+from jaxiso.cli.options import FREE, Checked, Quiet, Seed, check_plot
 
 ABOUT = """\
 Speed and memory of jaxiso beside its peers on this machine, in one run.
@@ -91,6 +91,7 @@ class Options(Checked):
             )
         if self.plot is not None and self.what != "scaling":
             raise InputError(f"--plot {self.plot}: only with --what scaling")
+        check_plot(self.plot, "figures/scaling.png")
         file = self.json
         if file is not None and (file.is_dir() or not os.access(file.parent, os.W_OK)):
             raise InputError(

@@ -13,13 +13,15 @@ if TYPE_CHECKING:
 
 
 def save_figure(figure: Figure, path: Path) -> list[Path]:
-    """Writes a figure as PNG and PDF; `path` has no suffix. Returns both paths.
+    """Writes a figure as PNG and PDF, and returns both paths; `path` may have either's suffix.
 
     Raises:
         InputError: the path has no file name.
     """
     if path.name in ("", ".."):
         raise InputError(f"{str(path)!r} is no file name for a figure; give one such as figure")
+    if path.suffix.lower() in (".png", ".pdf"):
+        path = path.with_suffix("")
     path.parent.mkdir(parents=True, exist_ok=True)
     saved = []
     for suffix, metadata in ((".png", None), (".pdf", {"CreationDate": None})):

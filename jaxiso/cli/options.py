@@ -313,6 +313,27 @@ LONGEST_NAME = 180
 """Bytes of a run's name; file systems take 255."""
 
 
+def refuse_repeats(name: str, values: Sequence[str], why: str) -> None:
+    """Refuses a value of an option that is given more than once.
+
+    Raises:
+        InputError: names the option and the value, and says why.
+    """
+    twice = next((value for value in values if values.count(value) > 1), None)
+    if twice is not None:
+        raise InputError(f"{name} {twice}: {why}")
+
+
+def check_plot(path: Path | None, example: str) -> None:
+    """Refuses a --plot that names no file, before anything is measured for it.
+
+    Raises:
+        InputError: it has no name; gives the example.
+    """
+    if path is not None and path.name in ("", ".."):
+        raise InputError(f"--plot {path}: must be the name of a file, such as {example}")
+
+
 def differences(ours: Mapping[str, Any], theirs: Mapping[str, Any]) -> dict[str, tuple[Any, Any]]:
     """What differs between two dictionaries: name → (ours, theirs), `ABSENT` where one lacks it."""
     return {

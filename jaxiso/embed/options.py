@@ -50,6 +50,7 @@ from jaxiso.cli.options import (
     Transform,
     determining,
     flag,
+    refuse_repeats,
     run_name,
 )
 from jaxiso.data.tasks import TASKS, find_task
@@ -178,9 +179,7 @@ class Options(Checked):
         if not self.isotropy:
             raise InputError("--isotropy: give at least one weight, such as --isotropy 0 0.1 1")
         shown = [f"{weight:g}" for weight in self.isotropy]  # to as many digits as results show
-        twice = [text for text in shown if shown.count(text) > 1]
-        if twice:
-            raise InputError(f"--isotropy {twice[0]}: given more than once; each weight once")
+        refuse_repeats("--isotropy", shown, "given more than once; each weight once")
 
 
 def description() -> str:

@@ -52,9 +52,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     else:
         print_tables(texts, found, seconds)
     if options.plot is not None:  # last, as its folder may not be writable
-        bare = options.plot.suffix.lower() in (".png", ".pdf")
-        path = options.plot.with_suffix("") if bare else options.plot
-        saved = save_figure(figure_layers(found), path)
+        saved = save_figure(figure_layers(found), options.plot)
         note(f"figure: {', '.join(map(str, saved))}", quiet=options.quiet)
 
 

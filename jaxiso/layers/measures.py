@@ -25,13 +25,12 @@ from jaxiso.metrics.contextual import (
     self_similarity,
 )
 from jaxiso.metrics.dimension import effective_rank
-from jaxiso.metrics.errors import BLOCKS, Estimate, jackknife
+from jaxiso.metrics.errors import Estimate, deal, jackknife
 from jaxiso.metrics.isotropy import isoscore
 from jaxiso.metrics.neighbours import twonn
 from jaxiso.metrics.silhouette import silhouette_score
-from jaxiso.score.values import Value
+from jaxiso.score.values import SAME, Value, no_clusters, number
 
-SAME = "all vectors are the same"
 # Measures by table, each with what figures call it and, having less room, tables.
 ISOTROPY = {
     "isoscore": ("IsoScore", "IsoScore"),
@@ -84,7 +83,7 @@ def free_measures(vectors: np.ndarray, *, seed: int | None) -> Values:
     else:
         estimates = jackknife(vectors, seed=seed)
         found = {
-            name: _number(estimates[name].value, SAME, estimates[name].se)
+            name: number(estimates[name].value, SAME, estimates[name].se)
             for name in ("isoscore", "isoscore_corrected", "effective_rank")
         }
     return found | _of_directions(vectors, seed) | {"intrinsic_dimension": _intrinsic(vectors)}
@@ -138,8 +137,7 @@ def cluster_measures(vectors: np.ndarray, labels: Labels, *, seed: int | None) -
         seed: that rows are dealt into blocks by, for standard errors; None for none.
     """
     k, n = len(labels.names), len(vectors)
-    if not 1 < k < n:
-        why = "there is only one label" if k == 1 else "every vector has a label of its own"
+    if (why := no_clusters(k, n)) is not None:
         return dict.fromkeys(CLUSTERS, Value(None, remark=why))
     measures: dict[str, Callable[..., Any]] = {
         "silhouette": silhouette_score,
@@ -230,21 +228,13 @@ def with_error(
     except ValueError as error:
         return Value(None, remark=str(error).splitlines()[0])
     if seed is None or not math.isfinite(value):
-        return _number(value, otherwise)
-    count = min(BLOCKS, n)
-    block = np.random.default_rng(seed).permutation(np.arange(n) % count)
+        return number(value, otherwise)
+    block, count = deal(n, seed=seed)
     try:
         without = np.array([measure(block != one) for one in range(count)])
     except ValueError:  # without some rows it is not defined
         return Value(value)
-    return _number(value, otherwise, Estimate(value, without).se)
-
-
-def _number(value: float, otherwise: str, se: float | None = None) -> Value:
-    """A number with its error; or nothing where it is not finite, and why."""
-    if not math.isfinite(value):
-        return Value(None, remark=otherwise)
-    return Value(value, se if se is None or math.isfinite(se) else None)
+    return number(value, otherwise, Estimate(value, without).se)
 
 
 def value_of(
@@ -252,7 +242,7 @@ def value_of(
 ) -> Value:
     """What a measure gives, or why it gives nothing."""
     try:
-        return _number(float(measure(*arguments, **options)), otherwise)
+        return number(float(measure(*arguments, **options)), otherwise)
     except ValueError as error:
         return Value(None, remark=str(error).splitlines()[0])
 

@@ -13,7 +13,16 @@ from annotated_types import Ge
 from tyro.conf import arg
 
 from jaxiso.cli.console import InputError
-from jaxiso.cli.options import Checked, DataDir, Or, Quiet, Seed, Transform
+from jaxiso.cli.options import (
+    Checked,
+    DataDir,
+    Or,
+    Quiet,
+    Seed,
+    Transform,
+    check_plot,
+    refuse_repeats,
+)
 
 ABOUT = """\
 The geometry of a model's representations, layer by layer, on texts of your own.
@@ -87,16 +96,11 @@ class Options(Checked):
             )
         if not self.encoder or not all(self.encoder):
             raise InputError("--encoder: give a model's name or folder, such as minilm")
-        twice = next((one for one in self.encoder if self.encoder.count(one) > 1), None)
-        if twice is not None:
-            raise InputError(f"--encoder {twice}: given twice")
+        refuse_repeats("--encoder", self.encoder, "given twice")
         if self.label_column is not None and self.labels is None:
             raise InputError(f"--label-column {self.label_column}: only with --labels FILE")
         if self.tokens and self.pooling != "mean":
             raise InputError(f"--pooling {self.pooling}: not with --tokens, which are not pooled")
         if not self.tokens and self.token_sample != Options.token_sample:
             raise InputError(f"--token-sample {self.token_sample}: only with --tokens")
-        if self.plot is not None and self.plot.name in ("", ".."):
-            raise InputError(
-                f"--plot {self.plot}: must be the name of a file, such as figures/layers.png"
-            )
+        check_plot(self.plot, "figures/layers.png")

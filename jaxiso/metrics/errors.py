@@ -58,6 +58,16 @@ class Estimate(NamedTuple):
         return Estimate(self.value - other.value, self.without - other.without)
 
 
+def deal(n: int, count: int = BLOCKS, seed: int = 0) -> tuple[np.ndarray, int]:
+    """Deals n rows into blocks of about the same size, at random: always alike for the same n.
+
+    Returns:
+        The block of each row, shape (n,), and how many there are: `count`, or n if that is less.
+    """
+    count = min(count, n)
+    return np.random.default_rng(seed).permutation(np.arange(n) % count), count
+
+
 def jackknife(points: Any, *, count: int = BLOCKS, seed: int = 0) -> dict[str, Estimate]:
     """IsoScore, plain and corrected, effective rank and mean cosine with their standard errors.
 
@@ -79,8 +89,7 @@ def jackknife(points: Any, *, count: int = BLOCKS, seed: int = 0) -> dict[str, E
     """
     points = on_host(checked_points(points, least=4), translate=False, scale=True)
     n, d = points.shape
-    count = min(count, n)
-    block = np.random.default_rng(seed).permutation(np.arange(n) % count)
+    block, count = deal(n, count, seed)
     variances, without, sizes = _variances(points, block, count)
     found = {
         name: Estimate(

@@ -61,9 +61,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     if scores[-1].interrupted is not None:
         raise Stopped("interrupted", scores[-1].interrupted)
     if options.plot is not None and is_first():  # last, as its folder may not be writable
-        bare = options.plot.suffix.lower() in (".png", ".pdf")
-        path = options.plot.with_suffix("") if bare else options.plot
-        saved = save_figure(figure_scores(drawn), path)
+        saved = save_figure(figure_scores(drawn), options.plot)
         note(f"figure: {', '.join(map(str, saved))}", quiet=options.quiet)
 
 

@@ -26,7 +26,7 @@ from jaxiso.score.pairs import (
     exit_code,
 )
 from jaxiso.score.streaming import Cloud, eigenvalues, moments
-from jaxiso.score.values import CLUSTERS, FREE, Scores, Value, number
+from jaxiso.score.values import CLUSTERS, FREE, Scores, Value, no_clusters, number
 
 ERRORS = 2**25
 """Numbers of vectors that standard errors are taken of: those that fit in memory easily."""
@@ -76,8 +76,7 @@ def cluster_measures(
         k: number of labels.
         options: of the command.
     """
-    if not 1 < k < cloud.n:
-        why = "there is only one label" if k == 1 else "every vector has a label of its own"
+    if (why := no_clusters(k, cloud.n)) is not None:
         yield dict.fromkeys(CLUSTERS, Value(None, remark=why)), None
         return
     groups = Groups.of(cloud, codes, k)
@@ -93,7 +92,7 @@ def cluster_measures(
     )
     if options.metric == "cosine":
         groups = Groups.of(cloud, codes, k, unit=True)
-    why = _no_clusters(groups.counts, cloud.n)
+    why = _no_clusters_without_zeros(groups.counts, cloud.n)
     if why is not None:
         nothing = Value(None, remark=why)
         yield {"silhouette": nothing, "simplified_silhouette": nothing}, None
@@ -124,7 +123,7 @@ def cluster_measures(
         raise found.interrupted
 
 
-def _no_clusters(counts: np.ndarray, n: int) -> str | None:
+def _no_clusters_without_zeros(counts: np.ndarray, n: int) -> str | None:
     """Why vectors that are not zero make no clusters, if they do not."""
     used, m = np.count_nonzero(counts), counts.sum()
     if 1 < used < m:

@@ -26,6 +26,8 @@ from jaxiso.cli.options import (
     Seed,
     Timeout,
     Transform,
+    check_plot,
+    refuse_repeats,
 )
 
 ABOUT = """\
@@ -135,10 +137,7 @@ class Options(Checked):
         if self.sample_size is not None and (self.exact or self.metric != "euclidean"):
             other = "--exact" if self.exact else f"--metric {self.metric}, which is always exact"
             raise InputError(f"--sample-size {self.sample_size}: not with {other}")
-        if self.plot is not None and self.plot.name in ("", ".."):
-            raise InputError(
-                f"--plot {self.plot}: must be the name of a file, such as figures/vectors.png"
-            )
+        check_plot(self.plot, "figures/vectors.png")
 
     def _check_texts(self) -> None:
         if self.texts is None:
@@ -158,6 +157,4 @@ class Options(Checked):
             )
         if self.array is not None:
             raise InputError(f"--array {self.array}: not with --texts, which have no arrays")
-        twice = next((one for one in self.encoder if self.encoder.count(one) > 1), None)
-        if twice is not None:
-            raise InputError(f"--encoder {twice}: given twice")
+        refuse_repeats("--encoder", self.encoder, "given twice")

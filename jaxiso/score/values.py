@@ -87,6 +87,15 @@ class Scores(NamedTuple):
         return None if found is None or found.sampled is None else len(found.values)
 
 
-def number(value: float, otherwise: str = "not a number") -> Value:
-    """A number; or nothing where it is not finite, and why."""
-    return Value(float(value)) if np.isfinite(value) else Value(None, remark=otherwise)
+def number(value: float, otherwise: str = "not a number", se: float | None = None) -> Value:
+    """A number, with its error where that is known; or nothing where it is not finite, and why."""
+    if not np.isfinite(value):
+        return Value(None, remark=otherwise)
+    return Value(float(value), se if se is None or np.isfinite(se) else None)
+
+
+def no_clusters(k: int, n: int) -> str | None:
+    """Why k labels of n vectors are no clusters, if they are not."""
+    if 1 < k < n:
+        return None
+    return "there is only one label" if k == 1 else "every vector has a label of its own"

@@ -33,6 +33,7 @@ from jaxiso.cli.options import (
     Timeout,
     determining,
     fields_of,
+    refuse_repeats,
     run_name,
 )
 
@@ -185,8 +186,7 @@ class Options(Checked):
         shown = [f"{target:g}" for target in self.C]  # to as many digits as results show
         if not shown:
             raise InputError("--C: give at least one target, such as --C 5 15 50")
-        if twice := [text for text in shown if shown.count(text) > 1]:
-            raise InputError(f"--C {twice[0]}: given more than once; each target once")
+        refuse_repeats("--C", shown, "given more than once; each target once")
         if len(shown) > 1 and not has_target(self.posterior, self.objective):
             why = "none" if self.posterior == "none" else "iwae"
             option = "--posterior" if why == "none" else "--objective"

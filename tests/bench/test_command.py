@@ -109,6 +109,7 @@ def test_memory_is_that_of_the_call():
         (("--seed", str(2**70)), f"--seed {2**70}: must be at least 0 and below {2**32}"),
         (("--json", "no/such/folder.json"), "--json no/such/folder.json: must be a file"),
         (("--json", ""), "--json .: must be a file"),
+        (("--what", "scaling", "--plot", ""), "--plot .: must be the name of a file"),
     ],
 )
 def test_bad_options(arguments, message):
