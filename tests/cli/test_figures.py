@@ -24,3 +24,9 @@ def test_png_and_pdf(tmp_path):
 def test_a_figure_needs_a_name(path):
     with pytest.raises(InputError, match="no file name"):
         save_figure(Figure(), Path(path))
+
+
+@pytest.mark.parametrize("name", ["a.b", "a.b.png", "a.b.PDF"])
+def test_only_its_own_suffixes_are_taken_off_a_name(tmp_path, name):
+    saved = save_figure(Figure(), tmp_path / name)
+    assert [file.name for file in saved] == ["a.b.png", "a.b.pdf"]
