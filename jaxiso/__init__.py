@@ -31,12 +31,12 @@ if TYPE_CHECKING:  # what type checkers see of the table below
     from jaxiso.metrics.contextual import self_similarity as self_similarity
     from jaxiso.metrics.dimension import effective_rank as effective_rank
     from jaxiso.metrics.dimension import participation_ratio as participation_ratio
+    from jaxiso.metrics.directions import isotropy_score as isotropy_score
+    from jaxiso.metrics.directions import mean_cosine as mean_cosine
     from jaxiso.metrics.dunn import dunn_index as dunn_index
     from jaxiso.metrics.isotropy import isoscore as isoscore
     from jaxiso.metrics.isotropy import isoscore_from_covariance as isoscore_from_covariance
     from jaxiso.metrics.isotropy import isoscore_star as isoscore_star
-    from jaxiso.metrics.isotropy import isotropy_score as isotropy_score
-    from jaxiso.metrics.isotropy import mean_cosine as mean_cosine
     from jaxiso.metrics.neighbours import twonn as twonn
     from jaxiso.metrics.posterior import active_directions as active_directions
     from jaxiso.metrics.posterior import active_units as active_units
@@ -84,13 +84,13 @@ _PUBLIC = {
     "isoscore": ("metrics.isotropy", "how evenly all directions are used, 0 to 1"),
     "isoscore_from_covariance": ("metrics.isotropy", "the same, of a covariance matrix"),
     "isoscore_star": ("metrics.isotropy", "IsoScore of a batch, steadied by a larger sample"),
-    "isotropy_score": ("metrics.isotropy", "Mu and Viswanath's, seen from the origin"),
+    "isotropy_score": ("metrics.directions", "Mu and Viswanath's, seen from the origin"),
     "load_run": ("load", "config, metrics and trained models of a run"),
     "maximum_explainable_variance": (
         "metrics.contextual",
         "what one static vector explains of a word's",
     ),
-    "mean_cosine": ("metrics.isotropy", "mean cosine between two points"),
+    "mean_cosine": ("metrics.directions", "mean cosine between two points"),
     "measure": ("score.arrays", "all measures of an array, as jaxiso.score has them"),
     "mutual_information": ("metrics.posterior", "between sentences and their codes"),
     "numerical_rank": ("metrics.spectrum", "directions that vary, other than by rounding"),

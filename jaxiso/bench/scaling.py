@@ -27,8 +27,9 @@ from jaxiso.bench.options import Options
 from jaxiso.cli.console import InputError, note
 from jaxiso.metrics.clusters import calinski_harabasz_score, davies_bouldin_score
 from jaxiso.metrics.dimension import effective_rank
+from jaxiso.metrics.directions import isotropy_score, mean_cosine
 from jaxiso.metrics.dunn import dunn_index
-from jaxiso.metrics.isotropy import isoscore, isotropy_score, mean_cosine
+from jaxiso.metrics.isotropy import isoscore
 from jaxiso.metrics.silhouette import silhouette_score, simplified_silhouette_score
 
 LEAST_POINTS = 1_000

@@ -10,7 +10,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from jaxiso.data.rows import Rows
-from jaxiso.metrics.isotropy import random_cosines
+from jaxiso.metrics.directions import random_cosines
 from jaxiso.score.result import names_of
 from jaxiso.score.values import Scores
 

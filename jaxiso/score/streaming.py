@@ -222,7 +222,7 @@ def eigenvalues(cloud: Cloud, of: Moments) -> np.ndarray:
 def log_partitions(cloud: Cloud, of: Moments) -> np.ndarray:
     """Log Z of Mu & Viswanath for each eigenvector, and its negative, (2, d); a pass of n·d² work.
 
-    As `jaxiso.metrics.isotropy.log_partitions`, of vectors as they are: not centred, nor scaled.
+    As `jaxiso.metrics.directions.log_partitions`, of vectors as they are: not centred, nor scaled.
     """
     if cloud.few:
         (_, vectors), *others = cloud.blocks("partitions")

@@ -20,7 +20,8 @@ from jaxiso.cli.console import first_line
 from jaxiso.data.batches import Batch, Batches
 from jaxiso.metrics.clusters import calinski_harabasz_score, davies_bouldin_score
 from jaxiso.metrics.dimension import effective_rank
-from jaxiso.metrics.isotropy import isoscore, isotropy_score, log_partitions
+from jaxiso.metrics.directions import isotropy_score, log_partitions
+from jaxiso.metrics.isotropy import isoscore
 from jaxiso.metrics.posterior import (
     active_directions,
     active_units,

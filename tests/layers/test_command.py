@@ -25,7 +25,8 @@ from jaxiso.encoders.token_sample import sample_tokens
 from jaxiso.layers.__main__ import main
 from jaxiso.layers.measures import cluster_measures, free_measures
 from jaxiso.metrics.contextual import rogue_share, self_similarity
-from jaxiso.metrics.isotropy import isoscore, mean_cosine
+from jaxiso.metrics.directions import mean_cosine
+from jaxiso.metrics.isotropy import isoscore
 from jaxiso.metrics.neighbours import twonn
 from jaxiso.transforms import parse
 

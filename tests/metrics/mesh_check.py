@@ -13,7 +13,8 @@ import numpy as np
 
 from jaxiso.metrics.clusters import calinski_harabasz_score, davies_bouldin_score
 from jaxiso.metrics.dimension import effective_rank, participation_ratio
-from jaxiso.metrics.isotropy import isoscore, isoscore_star, isotropy_score, mean_cosine
+from jaxiso.metrics.directions import isotropy_score, mean_cosine
+from jaxiso.metrics.isotropy import isoscore, isoscore_star
 from jaxiso.metrics.silhouette import (
     sampled_silhouette,
     silhouette_samples,

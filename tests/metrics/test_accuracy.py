@@ -15,8 +15,9 @@ from scipy.special import logsumexp, xlogy
 
 from jaxiso.metrics.clusters import calinski_harabasz_score, davies_bouldin_score
 from jaxiso.metrics.dimension import effective_rank, participation_ratio
+from jaxiso.metrics.directions import isotropy_score, mean_cosine
 from jaxiso.metrics.dunn import dunn_index
-from jaxiso.metrics.isotropy import isoscore, isotropy_score, mean_cosine
+from jaxiso.metrics.isotropy import isoscore
 from jaxiso.metrics.objectives import isotropy_angle
 from jaxiso.metrics.silhouette import silhouette_score
 from jaxiso.metrics.silhouette_programs import from_pairs

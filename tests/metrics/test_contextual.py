@@ -14,7 +14,7 @@ from jaxiso.metrics.contextual import (
     rogue_share,
     self_similarity,
 )
-from jaxiso.metrics.isotropy import mean_cosine
+from jaxiso.metrics.directions import mean_cosine
 
 RNG = np.random.default_rng(0)
 N = 60

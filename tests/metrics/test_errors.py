@@ -7,8 +7,9 @@ import pytest
 
 from jaxiso.metrics import errors, moments
 from jaxiso.metrics.dimension import effective_rank
+from jaxiso.metrics.directions import mean_cosine
 from jaxiso.metrics.errors import Estimate, jackknife
-from jaxiso.metrics.isotropy import isoscore, mean_cosine
+from jaxiso.metrics.isotropy import isoscore
 
 D = 20
 SCALES = np.geomspace(1, 0.1, D)

@@ -16,7 +16,8 @@ import pytest
 from jaxiso.metrics import points as points_module
 from jaxiso.metrics.clusters import calinski_harabasz_score, davies_bouldin_score
 from jaxiso.metrics.dimension import effective_rank, participation_ratio
-from jaxiso.metrics.isotropy import isoscore, isotropy_score, log_partitions, mean_cosine
+from jaxiso.metrics.directions import isotropy_score, log_partitions, mean_cosine
+from jaxiso.metrics.isotropy import isoscore
 from jaxiso.metrics.mesh import check_mesh, padded, size_class, spread
 
 FREE = [isoscore, participation_ratio, effective_rank, mean_cosine, isotropy_score, log_partitions]

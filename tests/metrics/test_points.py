@@ -11,8 +11,9 @@ import pytest
 
 from jaxiso.metrics.clusters import calinski_harabasz_score, davies_bouldin_score
 from jaxiso.metrics.dimension import effective_rank, participation_ratio
+from jaxiso.metrics.directions import isotropy_score, log_partitions, mean_cosine
 from jaxiso.metrics.dunn import dunn_index
-from jaxiso.metrics.isotropy import isoscore, isotropy_score, log_partitions, mean_cosine
+from jaxiso.metrics.isotropy import isoscore
 from jaxiso.metrics.objectives import (
     isotropy_angle,
     isotropy_defect,

@@ -14,7 +14,8 @@ from numpy_lstm import next_word_scores
 from sklearn.metrics import silhouette_score
 
 from jaxiso.data.batches import Batches
-from jaxiso.metrics.isotropy import isoscore, isotropy_score
+from jaxiso.metrics.directions import isotropy_score
+from jaxiso.metrics.isotropy import isoscore
 from jaxiso.vae import measures as vae_measures
 from jaxiso.vae.experiment import VAEConfig, make_vae
 
