@@ -7,6 +7,7 @@ can be piped while the progress bar stays on the screen.
 from __future__ import annotations
 
 import errno
+import json
 import logging
 import os
 import signal
@@ -298,6 +299,17 @@ def printer(stream: TextIO | None = None) -> Console:
     return Console(
         file=out, highlight=False, soft_wrap=True, markup=False, emoji=False, width=width
     )
+
+
+def print_json(content: object) -> None:
+    """Prints what --json asks for to standard output.
+
+    Raises:
+        ValueError: a number in it is not finite.
+    """
+    # Labels in other characters than the terminal's are written by their numbers, not as "?".
+    plain = (sys.stdout.encoding or "").lower() not in ("utf-8", "utf8")
+    print(json.dumps(content, indent=2, ensure_ascii=plain, allow_nan=False))
 
 
 class Progress:

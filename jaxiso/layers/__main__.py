@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Sequence
 
-from jaxiso.cli.console import note, run_command
+from jaxiso.cli.console import note, print_json, run_command
 from jaxiso.cli.options import parse
 from jaxiso.layers.options import ABOUT, Options
 
@@ -29,7 +29,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     from jaxiso.encoders.weights import find_encoder
     from jaxiso.layers.experiment import measure_encoder
     from jaxiso.layers.figures import figure_layers
-    from jaxiso.layers.result import describe, print_json, print_tables
+    from jaxiso.layers.result import describe, print_tables, report
 
     keep_compiled_programs()
     texts = read_texts(
@@ -48,7 +48,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     found = [measure_encoder(texts, encoder, options) for encoder in options.encoder]
     seconds = time.perf_counter() - start
     if options.json:
-        print_json(texts, found, options, seconds)
+        print_json(report(texts, found, options, seconds))
     else:
         print_tables(texts, found, seconds)
     if options.plot is not None:  # last, as its folder may not be writable

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import json
-import sys
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -29,8 +27,10 @@ def describe(texts: Texts) -> str:
     return f"{printable(texts.path)}: {len(texts.texts):,} texts{labels}"
 
 
-def print_json(texts: Texts, found: Sequence[Measured], options: Options, seconds: float) -> None:
-    """Prints what --json asks for to standard output.
+def report(
+    texts: Texts, found: Sequence[Measured], options: Options, seconds: float
+) -> dict[str, Any]:
+    """What --json prints.
 
     Args:
         texts: that were encoded.
@@ -38,7 +38,7 @@ def print_json(texts: Texts, found: Sequence[Measured], options: Options, second
         options: of the command.
         seconds: time taken.
     """
-    whole = {
+    return {
         "texts": {
             "file": printable(texts.path),
             "texts": len(texts.texts),
@@ -50,8 +50,6 @@ def print_json(texts: Texts, found: Sequence[Measured], options: Options, second
         "origin": origin(),
         "seconds": round(seconds, 2),
     }
-    plain = (sys.stdout.encoding or "").lower() not in ("utf-8", "utf8")
-    print(json.dumps(whole, indent=2, ensure_ascii=plain, allow_nan=False))
 
 
 def _encoder(one: Measured) -> dict[str, Any]:

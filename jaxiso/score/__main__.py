@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Sequence
 
-from jaxiso.cli.console import InputError, Stopped, note, run_command
+from jaxiso.cli.console import InputError, Stopped, note, print_json, run_command
 from jaxiso.cli.options import parse
 from jaxiso.score.options import ABOUT, Options
 
@@ -29,7 +29,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     from jaxiso.score.figures import figure_scores, to_draw
     from jaxiso.score.inputs import open_inputs
     from jaxiso.score.measures import measure
-    from jaxiso.score.result import describe, print_json, print_tables
+    from jaxiso.score.result import describe, print_tables, report
     from jaxiso.score.transformed import transformed
     from jaxiso.start import start
 
@@ -53,7 +53,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     if refused is not None and not scores:
         raise refused
     if options.json:
-        print_json(scores, options, seconds)
+        print_json(report(scores, options, seconds))
     else:
         print_tables(scores, options, seconds)
     if refused is not None:

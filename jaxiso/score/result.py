@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import json
 import os
-import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -47,24 +45,21 @@ def describe(found: OpenedVectors) -> str:
     return f"{found.path}: {n:,} vectors of {d:,} dimensions{labels}"
 
 
-def print_json(scores: Sequence[Scores], options: Options, seconds: float) -> None:
-    """Prints what --json asks for to standard output.
+def report(scores: Sequence[Scores], options: Options, seconds: float) -> dict[str, Any]:
+    """What --json prints.
 
     Args:
         scores: one of each file.
         options: of the command.
         seconds: time taken.
     """
-    found = {
+    return {
         "files": [_file(one) for one in scores],
         "differences": _plain(differences(scores)),
         "options": {name: getattr(options, name) for name in OPTIONS},
         "origin": origin(),
         "seconds": round(seconds, 2),
     }
-    # Labels in other characters than the terminal's are written by their numbers, not as "?".
-    plain = (sys.stdout.encoding or "").lower() not in ("utf-8", "utf8")
-    print(json.dumps(found, indent=2, ensure_ascii=plain, allow_nan=False))
 
 
 def _file(one: Scores) -> dict[str, Any]:
