@@ -10,11 +10,11 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from math import gcd
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
-from jaxtyping import Array, Float, Int
+from jaxtyping import Array, Bool, Float, Int
 
 from jaxiso.metrics.points import dot
 from jaxiso.metrics.tiles import TilePlan
@@ -25,7 +25,7 @@ ROUNDING = 4
 
 # Places that are multiplied at a time with the ways between middles: few, as labels may be small,
 # but enough for a matrix product.
-CPU_RUN, ACCELERATOR_RUN = 32, 256
+CPU_RUN, ACCELERATOR_RUN = 16, 256
 
 
 class Tiles(NamedTuple):
@@ -37,7 +37,7 @@ class Tiles(NamedTuple):
             padding, and in the last columns, as a run of labels may reach past the last.
         lengths: squared lengths of y.
         labels: codes; -1 in padding.
-        onehot: as in `TilePlan`.
+        onehot: as in `TilePlan`; None of a tile all of whose places have points of one label.
         first: likewise.
         order: likewise.
     """
@@ -46,7 +46,7 @@ class Tiles(NamedTuple):
     norms: Float[Array, "*t tile k_and_width"]
     lengths: Float[Array, "*t tile"]
     labels: Int[Array, "*t tile"]
-    onehot: Float[Array, "*t tile width"]
+    onehot: Float[Array, "*t tile width"] | None
     first: Int[Array, "*t"]
     order: Int[Array, "*t tile"]
 
@@ -68,16 +68,30 @@ class Tiles(NamedTuple):
             norms: False where they are made tile by tile.
         """
         labels = plan.labels
-        real = labels[:, :, None] >= 0
-        # Exact where a cluster is tight, however far out; a common mean taken off before would
-        # round every point.
-        y = jnp.where(real, in_places(points, plan) - centres[labels], 0)
-        # Rows by rows, as sums of other shapes may be rounded otherwise.
-        lengths = jax.lax.map(lambda y: jnp.sum(y**2, axis=1), y)
+
+        # Tile by tile, as sums of other shapes may be rounded otherwise.
+        def of_tile(places):
+            order, labels = places
+            x = points[jnp.minimum(order, len(points) - 1)]
+            # Exact where a cluster is tight, however far out; a common mean taken off before would
+            # round every point.
+            y = jnp.where(labels[:, None] >= 0, x - centres[labels], 0)
+            return y, jnp.sum(y**2, axis=1)
+
+        y, lengths = jax.lax.map(of_tile, (plan.order, labels))
         onehot = plan.onehot.astype(points.dtype)
         found = norms_of(y, labels, centres, centres) if norms else y[:, :, :0]
         found = jnp.pad(found, ((0, 0), (0, 0), (0, onehot.shape[2])))
         return cls(y, found, lengths, labels, onehot, plan.first, plan.order)
+
+    def of_one_label(self) -> Bool[Array, ""]:
+        """Whether all places of a tile are points of one label."""
+        return (self.labels[0] == self.labels[-1]) & (self.labels[-1] >= 0)
+
+    @property
+    def width(self) -> int:
+        """How many labels there are in a tile at most."""
+        return 1 if self.onehot is None else self.onehot.shape[-1]
 
     def zeros(self) -> Array:
         """A table to add up sums by label in."""
@@ -226,9 +240,29 @@ def squares(a: Tiles, b: Tiles, apart: bool) -> Float[Array, "tile_a tile_b"]:
     return found if apart else jnp.where(a.order[:, None] == b.order[None, :], 0, found)
 
 
-def distances(a: Tiles, b: Tiles, apart: bool) -> Float[Array, "tile_a tile_b"]:
-    """Distances between the points of two tiles; see `squares`."""
-    return jnp.sqrt(squares(a, b, apart))
+def sums_of_pair(
+    a: Tiles, b: Tiles, apart: bool
+) -> tuple[Float[Array, "tile_a width_b"], Float[Array, "tile_b width_a"]]:
+    """Sums of distances by label, of the points of two tiles to those of the other; see `squares`.
+
+    Most tiles have one label where labels are few: those take no products but that of the points.
+    """
+
+    def sums(a, b):
+        distances = jnp.sqrt(squares(a, b, apart))
+        return by_label(distances, b), by_label(distances.T, a)
+
+    def of_one_label(a, b):
+        of_a, of_b = sums(a._replace(onehot=None), b._replace(onehot=None))
+        return _widen(of_a, b), _widen(of_b, a)
+
+    if not apart:
+        return sums(a, b)
+    return jax.lax.cond(a.of_one_label() & b.of_one_label(), of_one_label, sums, a, b)
+
+
+def _widen(sums: Float[Array, "tile_a 1"], b: Tiles) -> Float[Array, "tile_a width_b"]:
+    return jnp.pad(sums, ((0, 0), (0, b.width - 1)))
 
 
 def spread(
@@ -238,19 +272,28 @@ def spread(
     b: Tiles,
 ) -> Float[Array, "tile_a tile_b"]:
     """For points i and j, what a table by label has of i for the label of j, plus of j for i's."""
-    left = jnp.concatenate([_towards(table_a, b), a.onehot], axis=1)
-    right = jnp.concatenate([b.onehot, _towards(table_b, a)], axis=1)
+    of_a, of_b = _towards(table_a, b), _towards(table_b, a)
+    if a.onehot is None or b.onehot is None:
+        return of_a + of_b.T
+    left = jnp.concatenate([of_a, a.onehot], axis=1)
+    right = jnp.concatenate([b.onehot, of_b], axis=1)
     return dot(left, right.T)
 
 
 def _towards(table: Float[Array, "tile _"], b: Tiles) -> Float[Array, "tile width"]:
     """The columns of a table by label that are of the labels of a tile."""
-    return jax.lax.dynamic_slice_in_dim(table, b.first, b.onehot.shape[1], axis=1)
+    return jax.lax.dynamic_slice_in_dim(table, b.first, b.width, axis=1)
 
 
-def add_by_label(table: Array, a: Array, _: Tiles, b: Tiles, block: Array) -> Array:
-    """Adds up the columns of a block by label of tile b, in the rows of tile a of a table."""
+def by_label(block: Float[Array, "tile_a tile_b"], b: Tiles) -> Float[Array, "tile_a width_b"]:
+    """Sums of the columns of a block by label of tile b."""
+    if b.onehot is None:
+        return jnp.sum(block, axis=1, keepdims=True)
+    return dot(block, b.onehot)
+
+
+def add_by_label(table: Array, a: Array, _: Any, b: Tiles, sums: Array) -> Array:
+    """Adds sums by label of tile b in the rows of tile a of a table."""
     start = (a, jnp.zeros_like(a), b.first)
-    sums = dot(block, b.onehot)[None]
-    before = jax.lax.dynamic_slice(table, start, sums.shape)
-    return jax.lax.dynamic_update_slice(table, before + sums, start)
+    before = jax.lax.dynamic_slice(table, start, (1, *sums.shape))
+    return jax.lax.dynamic_update_slice(table, before + sums[None], start)

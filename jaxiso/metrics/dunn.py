@@ -110,7 +110,8 @@ def _extreme_pairs(
     error = 0 if few else 2 * ROUNDING * float(jnp.finfo(points.dtype).eps)
 
     def block(a, b, apart):
-        return _differences(a[1], b[1]) if few else squares(a[0], b[0], apart)
+        found = _differences(a[1], b[1]) if few else squares(a[0], b[0], apart)
+        return found, found.T
 
     def update(found, _, a, b, block):
         (tile_a, x_a), (tile_b, x_b) = a, b

@@ -128,13 +128,14 @@ def nearest_two(points: Points, *, mesh: OnMesh = None) -> Float[Array, "n 2"]:
     return jnp.sqrt(by_point(found, plan)) / scale
 
 
-def _to_others(a: tuple[Tiles, Array], b: tuple[Tiles, Array], apart: bool) -> Array:
+def _to_others(a: tuple[Tiles, Array], b: tuple[Tiles, Array], apart: bool) -> tuple[Array, Array]:
     """Squared distances between other points; infinite to a point itself, and to padding."""
     (tile_a, _), (tile_b, _) = a, b
     others = (tile_a.labels >= 0)[:, None] & (tile_b.labels >= 0)[None, :]
     if not apart:
         others &= tile_a.order[:, None] != tile_b.order[None, :]
-    return jnp.where(others, squares(tile_a, tile_b, apart), jnp.inf)
+    found = jnp.where(others, squares(tile_a, tile_b, apart), jnp.inf)
+    return found, found.T
 
 
 def _keep_nearest(found, i, a, b, block):

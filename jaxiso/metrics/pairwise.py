@@ -19,13 +19,14 @@ from jaxiso.metrics.blocks import (
     Tiles,
     add_by_label,
     along_ways,
+    by_label,
     by_point,
-    distances,
     in_places,
     middles,
     norms_of,
     spread,
     squares,
+    sums_of_pair,
 )
 from jaxiso.metrics.mesh import ALL, Rows
 from jaxiso.metrics.points import dot
@@ -58,7 +59,7 @@ def distance_sums(
 @partial(jax.custom_vjp, nondiff_argnums=(2,))
 def _distance_sums(points: Array, plan: TilePlan, axis: str | None) -> Array:
     tiles = Tiles.of(points, plan, middles(points, plan, axis))
-    sums = all_pairs(tiles, plan.used, distances, add_by_label, tiles.zeros(), axis)
+    sums = all_pairs(tiles, plan.used, sums_of_pair, add_by_label, tiles.zeros(), axis)
     return by_point(sums, plan)[:, : len(plan.counts)]
 
 
@@ -85,29 +86,30 @@ _distance_sums.defvjp(_forward, _backward)
 # from its centre: nothing that cancels when clusters collapse.
 
 
-def _weights(a: tuple[Tiles, Array], b: tuple[Tiles, Array], apart: bool) -> Array:
-    """w_ij of the points of two tiles, each with the cotangents of its sums."""
+def _weights(a: tuple[Tiles, Array], b: tuple[Tiles, Array], apart: bool) -> tuple[Array, Array]:
+    """w_ij and w_ji of the points of two tiles, each with the cotangents of its sums."""
     (tile_a, g_a), (tile_b, g_b) = a, b
     found = squares(tile_a, tile_b, apart)
     inverse = jnp.where(found > 0, jax.lax.rsqrt(jnp.where(found > 0, found, 1)), 0)
-    return spread(g_a, tile_a, g_b, tile_b) * inverse
+    w = spread(g_a, tile_a, g_b, tile_b) * inverse
+    return w, w.T
 
 
 def _pull(
     pulls: tuple[Array, Array], a: Array, ours: Any, theirs: tuple[Tiles, Array], w: Array
 ) -> tuple[Array, Array]:
     """Adds up w_ij by label, and w_ij·y_j."""
-    by_label, pulled = pulls
-    by_label = add_by_label(by_label, a, ours[0], theirs[0], w)
-    return by_label, pulled.at[a].add(dot(w, theirs[0].y))
+    weights, pulled = pulls
+    weights = add_by_label(weights, a, ours, theirs[0], by_label(w, theirs[0]))
+    return weights, pulled.at[a].add(dot(w, theirs[0].y))
 
 
 def _gradient(tiles: Tiles, pulls: tuple[Array, Array], centres: Array) -> Array:
     """Of the points in their places, from what `_pull` has added up."""
-    by_label, pulled = pulls
-    by_label = by_label[:, :, : len(centres)]
-    ways = along_ways(dot, by_label, tiles.labels, centres, centres, centres.shape[1])
-    return by_label.sum(2, keepdims=True) * tiles.y - pulled + ways
+    weights, pulled = pulls
+    weights = weights[:, :, : len(centres)]
+    ways = along_ways(dot, weights, tiles.labels, centres, centres, centres.shape[1])
+    return weights.sum(2, keepdims=True) * tiles.y - pulled + ways
 
 
 class Chosen(NamedTuple):
@@ -179,8 +181,8 @@ def distance_sums_of(
         # Norms towards the labels of tile a alone, which are few; the first of them is the first.
         own = jax.lax.dynamic_slice_in_dim(run, a.first, width)
         b = b._replace(norms=norms_of(b.y[None], b.labels[None], centres, own)[0])
-        block = distances(a._replace(first=jnp.zeros_like(a.first)), b, False)
-        return add_by_label(sums, i // plan.used, a, b, block)
+        found, _ = sums_of_pair(a._replace(first=jnp.zeros_like(a.first)), b, False)
+        return add_by_label(sums, i // plan.used, a, b, found)
 
     sums = jax.lax.fori_loop(0, len(tiling.order) * plan.used, visit, some.zeros())
     return rows.everywhere(by_point(sums, tiling)[:, : len(plan.counts)])

@@ -17,7 +17,7 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Int
 
-Block = Callable[[Any, Any, bool], Any]
+Block = Callable[[Any, Any, bool], tuple[Any, Any]]
 Update = Callable[[Any, Array, Any, Any, Any], Any]
 
 
@@ -37,9 +37,9 @@ def all_pairs(
     Args:
         tiles: arrays that stand in tiles, as `blocks.Tiles` does.
         used: how many of the tiles hold points.
-        block: `block(a, b, apart)` is what is known of a pair; its transpose, of b and a. `apart`
-            says that they are not the same tile.
-        update: `update(found, number of a, a, b, block)` takes the block in for the points of a.
+        block: `block(a, b, apart)` is what is known of a pair, for the points of a and for those of
+            b. `apart` says that they are not the same tile.
+        update: `update(found, number of a, a, b, known)` takes in what is known for those of a.
         nothing: what is found before any pair.
         axis: that of the mesh whose devices have tiles each, inside of `jax.shard_map`.
         merge: puts together what was found here and elsewhere, array by array.
@@ -86,9 +86,9 @@ def _within(tiles: Any, used: Array, block: Block, update: Update, found: Any, o
 
     def add(found, a, b, apart):
         tile_a, tile_b = at(tiles, a), at(tiles, b)
-        known = block(tile_a, tile_b, apart)
-        found = update(found, a, tile_a, tile_b, known)
-        return update(found, b, tile_b, tile_a, known.T) if apart and not once else found
+        of_a, of_b = block(tile_a, tile_b, apart)
+        found = update(found, a, tile_a, tile_b, of_a)
+        return update(found, b, tile_b, tile_a, of_b) if apart and not once else found
 
     # Pair number i joins tile i mod t to the one i // t + 1 further on, round a ring: every
     # unordered pair comes once, for odd and even t, without a table of pairs.
@@ -119,9 +119,9 @@ def _between(
         mine, other = found
         a, b = start + i // stop, i % stop
         tile_a, tile_b = at(ours, a), at(theirs, b)
-        known = block(tile_a, tile_b, True)
-        mine = update(mine, a, tile_a, tile_b, known)
-        return mine, other if once else update(other, b, tile_b, tile_a, known.T)
+        of_a, of_b = block(tile_a, tile_b, True)
+        mine = update(mine, a, tile_a, tile_b, of_a)
+        return mine, other if once else update(other, b, tile_b, tile_a, of_b)
 
     return jax.lax.fori_loop(0, (end - start) * stop, pair, found)
 

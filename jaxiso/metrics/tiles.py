@@ -23,7 +23,7 @@ from jaxtyping import Array, Float, Int
 
 from jaxiso.metrics.mesh import ALL, Rows, power_of_two, size_class
 
-CPU_TILES = (128, 256, 384, 512, 768)
+CPU_TILES = (128, 256, 384)
 ACCELERATOR_TILES = (512, 1024, 2048, 4096)
 # Visiting a pair of tiles costs about as much as this many distances, whatever the size.
 TILE_OVERHEAD = 20_000
