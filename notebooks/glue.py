@@ -17,8 +17,8 @@ from IPython.display import Markdown
 
 from jaxiso.embed.trajectory import by_step, correlations
 from jaxiso.papers import embed_targets
-from jaxiso.report.document import cost_text, list_not_run
 from jaxiso.report.figures import figure_trajectories
+from jaxiso.report.not_run import cost_text, list_not_run
 from jaxiso.report.rows import best, entries_of_a
 from jaxiso.report.runs import DEFAULT_FOLDERS, find_runs
 from jaxiso.report.table import as_markdown, markdown_table, plain, tables_of_a

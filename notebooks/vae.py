@@ -21,8 +21,8 @@ from PIL import Image
 import jaxiso
 from jaxiso.cli.console import several
 from jaxiso.embed.trajectory import by_step
-from jaxiso.report.document import cost_text, list_not_run
 from jaxiso.report.figures import figures_of_b
+from jaxiso.report.not_run import cost_text, list_not_run
 from jaxiso.report.rows import best, comparable, entries_of_b
 from jaxiso.report.runs import DEFAULT_FOLDERS, find_runs
 from jaxiso.report.table import markdown_table, plain

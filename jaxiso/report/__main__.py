@@ -2,13 +2,17 @@
 
     python -m jaxiso.report [RUN-OR-FOLDER …]
 
+Paper A is "Isotropy, Clusters, and Classifiers", paper B "On the Effect of Isotropy on VAE
+Representations of Text".
+
 Reads run directories of jaxiso.embed, and of jaxiso.vae with their evaluations; folders are looked
-through for some. By default runs/ and runs/reference/. Writes report.md, report.json and figures as
-PNG and PDF. What has not been run is said to be so, with the command that runs it and an estimate
-of its cost.
+through for some. By default runs/ and runs/reference/. Writes report.html, one file that can be
+sent; the same as report.md, with figures as PNG and PDF; and report.json. It begins with how far
+the runs are from the papers, and ends with what has not been run: the command that runs it, and an
+estimate of its cost.
 
 A run stands in a paper's table only if all that changes its numbers is as in the paper; fewer seeds
-are remarked. All other runs are listed with what is unlike the paper's.
+are remarked. All other runs are listed with their differences from the paper.
 """
 
 from __future__ import annotations

@@ -73,7 +73,7 @@ def figures_of_a(best: Mapping[Row, Entry]) -> list[Drawn]:
         if missing:
             notes.append(f"Not run: {'; '.join(missing)}.")
         if any(entry.remarks for entry in runs.values()):
-            notes.append("How runs are unlike the paper's is said in the tables.")
+            notes.append("Differences from the paper are said in the tables.")
         figure = draw(runs) if runs else None
         figures.append(Drawn(f"paper_a_figure{number}", "A", title, figure, notes))
     return figures
@@ -172,15 +172,17 @@ def figures_of_b(models: Sequence[Entry]) -> list[Drawn]:
 
 
 def _how_unlike(models: Sequence[Entry]) -> list[str]:
-    """How the models of each corpus are unlike the paper's, one line a corpus."""
-    found: dict[str, dict[str, None]] = {}
-    for model in models:
-        found.setdefault(model.row[0], {}).update(dict.fromkeys(model.differences))
-    return [
-        f"Unlike the paper's models of {corpus}: {'; '.join(differences)}."
-        for corpus, differences in found.items()
-        if differences
-    ]
+    """How the models of each corpus differ from the paper's: all of them, then one by one."""
+    notes = []
+    for corpus in dict.fromkeys(model.row[0] for model in models):
+        of_corpus = [model for model in models if model.row[0] == corpus]
+        in_all = [d for d in of_corpus[0].differences if all(d in m.differences for m in of_corpus)]
+        if in_all:
+            notes.append(f"Differences from the paper's models of {corpus}: {'; '.join(in_all)}.")
+        for model in of_corpus:
+            if own := [line for line in model.differences if line not in in_all]:
+                notes.append(f"{model.label}: {'; '.join(own)}.")
+    return notes
 
 
 def _points(model: Entry, names: Sequence[str]) -> dict[str, Point]:

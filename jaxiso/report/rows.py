@@ -14,7 +14,7 @@ import numpy as np
 
 from jaxiso import papers
 from jaxiso.papers import Reported, embed_targets, vae_targets
-from jaxiso.report.runs import Finished, path_text
+from jaxiso.report.runs import FoundRun, path_text
 from jaxiso.vae.tables import Model, pool
 
 Row = tuple[Any, ...]
@@ -43,7 +43,7 @@ class Entry(NamedTuple):
     values: dict[str, list[float]]
     missing: dict[str, str]
     seeds: int
-    runs: tuple[Finished, ...]
+    runs: tuple[FoundRun, ...]
     differences: list[str]
     remarks: list[str]
     detail: Any
@@ -96,7 +96,7 @@ def published(row: Row) -> tuple[dict[str, Reported], dict[str, float]]:
     return known, {} if "spearman_rho" in known else bounds
 
 
-def entries_of_a(runs: Sequence[Finished]) -> list[Entry]:
+def entries_of_a(runs: Sequence[FoundRun]) -> list[Entry]:
     """The trajectory of each run of `jaxiso.embed`, or of each weight of isotropy in its loss."""
     return [
         _of_trajectory(run, summary)
@@ -105,7 +105,7 @@ def entries_of_a(runs: Sequence[Finished]) -> list[Entry]:
     ]
 
 
-def _of_trajectory(run: Finished, summary: dict[str, Any]) -> Entry:
+def _of_trajectory(run: FoundRun, summary: dict[str, Any]) -> Entry:
     config, weight = run.config, summary.get("isotropy")
     row = (config["task"], config["encoder"] or "")
     # What does not make a run another than the paper's. Fewer seeds only blur the same numbers; the
@@ -129,16 +129,17 @@ def _of_trajectory(run: Finished, summary: dict[str, Any]) -> Entry:
     )
 
 
-def entries_of_b(runs: Sequence[Finished]) -> tuple[list[Entry], list[Path]]:
+def entries_of_b(runs: Sequence[FoundRun]) -> tuple[list[Entry], list[Path]]:
     """Evaluations that differ by their seeds only, pooled; sorted by corpus, C and posterior.
 
     Where runs share seeds (one with seeds 0 and one with seeds 0 to 2, or a run and its copy), the
     larger or else the newer one counts; the others are named.
     """
-    groups: dict[str, list[Finished]] = {}
+    groups: dict[str, list[FoundRun]] = {}
     for run in sorted(runs, key=lambda run: -run.written):
         if run.evaluation:  # whose config `pool` groups by; 15 and 15.0 are equal, but not its text
-            groups.setdefault(_identity(run.evaluation["config"], run.updates), []).append(run)
+            same = _identity(run.evaluation["config"], f"{run.updates} updates")
+            groups.setdefault(same, []).append(run)
     entries, doubles = [], []
     for group in groups.values():
         (model,) = pool([run.evaluation or {} for run in group])
@@ -153,18 +154,19 @@ def entries_of_b(runs: Sequence[Finished]) -> tuple[list[Entry], list[Path]]:
     return sorted(entries, key=place), sorted(doubles)
 
 
-def _identity(config: Mapping[str, Any], updates: int, *more: str) -> str:
-    """The same for evaluations that differ by their seeds only, and by `more`."""
-    same = {name: value for name, value in config.items() if name not in ("seed", "seeds", *more)}
-    return repr((sorted(same.items()), updates))
+def _identity(config: Mapping[str, Any], *more: str, but: tuple[str, ...] = ()) -> str:
+    """The same for models that differ by their seeds, and `but` for these options, only."""
+    same = {name: value for name, value in config.items() if name not in ("seed", "seeds", *but)}
+    return repr((sorted(same.items()), more))
 
 
-def _of_model(model: Model, runs: Sequence[Finished]) -> Entry:
+def _of_model(model: Model, runs: Sequence[FoundRun]) -> Entry:
     differences = model.unlike_the_paper
     for run in runs:
-        if run.updates != run.result["updates"]:
-            done, updates = run.updates, run.result["updates"]
-            differences.append(f"evaluated after {done:,} of {updates:,} updates")
+        if not run.result or run.updates != run.planned:
+            what = "evaluated" if run.result else "not finished: evaluated"
+            of = f" of {run.planned:,}" if run.planned else ""
+            differences.append(f"{what} after {run.updates:,}{of} updates")
         probes = (run.evaluation or {})["settings"].get("classification", {})
         count = probes.get("initialisations", papers.VAE_PROBES)
         if count != papers.VAE_PROBES and probes.get("protocol") == "paper":
@@ -202,13 +204,14 @@ def others(entries: Sequence[Entry], chosen: Mapping[Row, Entry]) -> list[Entry]
 def comparable(models: Sequence[Entry]) -> list[Entry]:
     """For each corpus of paper B the most models that differ in posterior and C only.
 
-    Models as in the paper come before others, and then the larger and the newer set.
+    Models as in the paper come before others, and then the larger and the newer set. Of one model
+    that which has been trained the longest counts, whether its training is finished or not.
     """
     sets: dict[str, dict[Row, Entry]] = {}
     corpora = {corpus for corpus, _, _ in vae_targets()}
-    for model in sorted(models, key=lambda model: (model.seeds, model.written)):
+    for model in sorted(models, key=lambda m: (m.detail.updates, m.seeds, m.written)):
         if model.row[0] in corpora and model.config["objective"] == "vae":
-            same = _identity(model.config, model.detail.updates, "posterior", "C")
+            same = _identity(model.config, but=("posterior", "C"))
             sets.setdefault(same, {})[model.row] = model
 
     def goodness(found: Mapping[Row, Entry]) -> tuple[bool, int, int, float]:

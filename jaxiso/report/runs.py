@@ -1,4 +1,4 @@
-"""Finished run directories, read and checked: what is damaged is named and left out."""
+"""Run directories, read and checked; what is damaged, or has no numbers, is named and left out."""
 
 from __future__ import annotations
 
@@ -31,19 +31,22 @@ LARGEST = 1e150
 """Means and deviations of larger numbers would not be finite."""
 
 
-class Finished(NamedTuple):
+class FoundRun(NamedTuple):
     """A finished run of `jaxiso.embed`, or the models of one of `jaxiso.vae` with one target KL.
+
+    Those of `jaxiso.vae` are finished, or have been evaluated before they are.
 
     Attributes:
         directory: as it was given.
         config: what determined its numbers.
-        result: what result.json holds.
+        result: what result.json holds; empty of a training that is not finished.
         device: that it ran on.
-        written: when, in seconds since 1970.
+        written: when, in seconds since 1970: its result, or else its evaluation.
         metrics: the metrics table of `jaxiso.embed`; of `jaxiso.vae` empty.
         parameters: trainable numbers of one seed of `jaxiso.embed`.
         unlike: how that run is unlike the paper's: a line for each setting, or kind of data.
         evaluation: what evaluation.json of `jaxiso.vae` holds, if the run has one.
+        planned: updates of a whole training of `jaxiso.vae`; 0 where nothing tells.
         mark: in the names of its files, where the run has several target KLs.
     """
 
@@ -55,7 +58,8 @@ class Finished(NamedTuple):
     metrics: dict[str, Any]
     parameters: int
     unlike: dict[str, str]
-    evaluation: dict[str, Any] | None
+    evaluation: dict[str, Any] | None = None
+    planned: int = 0
     mark: str = ""
 
     @property
@@ -72,8 +76,8 @@ class Finished(NamedTuple):
 class Found(NamedTuple):
     """Runs of `jaxiso.embed` and of `jaxiso.vae`, and what was left out, with the reason."""
 
-    embed: list[Finished]
-    vae: list[Finished]
+    embed: list[FoundRun]
+    vae: list[FoundRun]
     not_read: list[tuple[Path, str]]
 
 
@@ -111,40 +115,46 @@ def _is_run(path: Path) -> bool:
         return True  # reading it says what is wrong
 
 
-def _read(directory: Path) -> list[Finished]:
+def _read(directory: Path) -> list[FoundRun]:
     """A run, of each target KL; raises InputError if it cannot be used, else if it is damaged."""
     stored, path = read_stored(directory), directory / RESULT
     config = stored["config"]
     kind = config.get("experiment")
     if kind not in ("embed", "vae"):
         raise InputError(f"{directory}: is a run of {kind!r}, which no table is made from")
-    if not path.exists():
+    result: dict[str, Any] = {}
+    if path.exists():
+        verify(directory, RESULT)
+        result = read_object(path)
+        _require(result, "number", "seconds")
+    platform, _, device = str((stored.get("origin") or {}).get("device", "unknown")).partition(": ")
+    written = path.stat().st_mtime if result else 0.0
+    run = FoundRun(directory, config, result, device or platform, written, {}, 0, {})
+    runs = _models(run) if kind == "vae" else [_with_metrics(run)] if result else []
+    if not runs:
         raise InputError(
             f"{directory}: has no {RESULT}, so it is not finished; the command that started it "
             "goes on with it"
         )
-    verify(directory, RESULT)
-    result = read_object(path)
-    _require(result, "number", "seconds")
-    platform, _, device = str((stored.get("origin") or {}).get("device", "unknown")).partition(": ")
-    written = path.stat().st_mtime
-    run = Finished(directory, config, result, device or platform, written, {}, 0, {}, None)
-    if kind == "embed":
-        return [_with_metrics(run)]
-    config = complete_config(config, directory)
+    return runs
+
+
+def _models(run: FoundRun) -> list[FoundRun]:
+    """Those of each target KL, as far as they are finished or evaluated."""
+    config = complete_config(run.config, run.directory)
     targets = targets_of(config)
-    shared = result | {"seconds": result["seconds"] / len(targets)}
-    return [
-        _with_evaluation(
-            run._replace(
-                config=of_target(config, target), result=shared, mark=mark_of(config, target)
-            )
-        )
-        for target in targets
+    shared = {**run.result}
+    if shared:
+        shared["seconds"] /= len(targets)
+    marks = {target: mark_of(config, target) for target in targets}
+    runs = [
+        _with_evaluation(run._replace(config=of_target(config, target), result=shared, mark=mark))
+        for target, mark in marks.items()
     ]
+    return [one for one in runs if one.result or one.evaluation]
 
 
-def _with_metrics(run: Finished) -> Finished:
+def _with_metrics(run: FoundRun) -> FoundRun:
     config, metrics = full_config(run.config), read_metrics(run.directory)
     _require(config, "count", "seeds", "updates", "every", "items", "vectors", "dim", "inputs")
     _require(config, "number", "sample", "lr", "scale")
@@ -166,10 +176,11 @@ def _with_metrics(run: Finished) -> Finished:
     return run._replace(config=config, metrics=metrics, parameters=parameters, unlike=lines)
 
 
-def _with_evaluation(run: Finished) -> Finished:
+def _with_evaluation(run: FoundRun) -> FoundRun:
     config, path = run.config, run.directory / marked(EVALUATION, run.mark)
     _require(config, "count", "tokens", "ids", "sentences")
-    _require(run.result, "count", "updates")
+    if run.result:
+        _require(run.result, "count", "updates")
     evaluation = read_evaluation(run.directory, run.mark)
     if evaluation is None:
         return run
@@ -184,7 +195,20 @@ def _with_evaluation(run: Finished) -> Finished:
             raise InputError(f"{path}: {name} has not one value a seed")
         for value in measure["values"]:
             _require({name: value}, "number or null", name)
-    return run._replace(evaluation=evaluation)
+    if run.result:
+        return run._replace(evaluation=evaluation, planned=run.result["updates"])
+    planned, written = _planned_updates(run), path.stat().st_mtime
+    return run._replace(evaluation=evaluation, planned=planned, written=written)
+
+
+def _planned_updates(run: FoundRun) -> int:
+    """Of a training that is not finished, from the epochs that are; 0 where there are none."""
+    if not (run.directory / METRICS).exists():
+        return 0
+    metrics = read_metrics(run.directory)
+    done = zip(metrics["step"], metrics["epoch"], strict=True)
+    lengths = {step // round(epoch) for step, epoch in done if epoch >= 1}
+    return max(lengths, default=0) * run.config["epochs"]
 
 
 def _require(found: Mapping[str, Any], kind: str, *names: str) -> None:

@@ -41,13 +41,15 @@ class Table(NamedTuple):
         title: its heading.
         columns: what is measured.
         rows: of what, each with a record for every column.
-        wide: three columns for each measure; or else three lines for each row.
+        wide: a row of a table on one line; or else a line each for ours, paper and difference.
+        compared: whether the paper's numbers stand beside ours.
     """
 
     title: str
     columns: Sequence[Column]
     rows: list[tuple[Entry, list[Record]]]
     wide: bool = True
+    compared: bool = True
 
     @property
     def records(self) -> list[Record]:
@@ -79,7 +81,8 @@ def tables_of_a(chosen: Mapping[Row, Entry]) -> dict[str, Table]:
 
 def table_of_other_runs(entries: Sequence[Entry]) -> Table:
     """Trajectories that stand in no table of paper A."""
-    return _table("Runs of jaxiso.embed", (*CORRELATIONS, *ENDS), entries, "other runs")
+    table = _table("Runs of jaxiso.embed", (*CORRELATIONS, *ENDS), entries, "other runs")
+    return table._replace(compared=False)
 
 
 def tables_of_b(chosen: Mapping[Row, Entry]) -> list[Table]:
@@ -89,7 +92,7 @@ def tables_of_b(chosen: Mapping[Row, Entry]) -> list[Table]:
 
 
 def tables_of_other_models(entries: Sequence[Entry]) -> list[Table]:
-    """The same of models that stand in no table of paper B."""
+    """The same of models that stand in no table of paper B, whose numbers are of other models."""
     labels = [entry.label for entry in entries]
     named = [
         entry._replace(label=f"{entry.label} ({entry.runs[0].directory.name})")
@@ -97,7 +100,7 @@ def tables_of_other_models(entries: Sequence[Entry]) -> list[Table]:
         else entry
         for entry in entries
     ]
-    return _vae_tables(named, {})
+    return [table._replace(compared=False) for table in _vae_tables(named, {})]
 
 
 def _vae_tables(entries: Sequence[Entry], places: Mapping[str, str]) -> list[Table]:
@@ -164,22 +167,44 @@ def _is_known(record: Record) -> bool:
 
 
 def as_markdown(table: Table) -> list[str]:
-    """The lines of a table."""
-    return _wide(table) if table.wide else _tall(table)
+    """The lines of a table, of the rows that have been run; empty where none has."""
+    rows = [(entry, found) for entry, found in table.rows if entry.runs]
+    shown = table._replace(rows=rows)
+    return (_wide(shown) if table.wide else _tall(shown)) if rows else []
 
 
-def _wide(table: Table) -> list[str]:
-    header = ["", *(h for c in table.columns for h in (c.heading, "paper", "difference"))]
-    header += ["seeds", "run", "unlike the paper's"]
+def papers_markdown(table: Table) -> list[str]:
+    """The lines of a table of the paper's numbers, of the rows that have not been run."""
     rows = []
     for entry, found in table.rows:
         threes = zip(found, table.columns, strict=True)
-        cells = [cell for record, column in threes for cell in _three(record, column.digits)]
+        cells = [_three(record, column.digits)[1] for record, column in threes]
+        if any(cells) and not entry.runs:
+            rows.append([plain(entry.label), *cells])
+    return _without_empty(["", *(column.heading for column in table.columns)], rows)
+
+
+def _wide(table: Table) -> list[str]:
+    shown = 3 if table.compared else 1
+    header = ["", *(h for c in table.columns for h in (c.heading, "paper", "difference")[:shown])]
+    header += ["seeds", "run", "differences from the paper"]
+    rows = []
+    for entry, found in table.rows:
+        threes = zip(found, table.columns, strict=True)
+        cells = [
+            cell for record, column in threes for cell in _three(record, column.digits)[:shown]
+        ]
         runs = ", ".join(code(path_text(run.directory)) for run in entry.runs)
         why = plain("; ".join(entry.unlike))
         rows.append([plain(entry.label), *cells, str(entry.seeds or ""), runs, why])
+    return _without_empty(header, rows)
+
+
+def _without_empty(header: Sequence[str], rows: Sequence[Sequence[str]]) -> list[str]:
+    """The lines of a table without the columns that have nothing in them, or of none."""
     kept = [0, *(i for i in range(1, len(header)) if any(row[i] for row in rows))]
-    return markdown_table([header[i] for i in kept], [[row[i] for i in kept] for row in rows])
+    lines = [[row[i] for i in kept] for row in rows]
+    return markdown_table([header[i] for i in kept], lines) if rows else []
 
 
 def _tall(table: Table) -> list[str]:
@@ -189,10 +214,11 @@ def _tall(table: Table) -> list[str]:
         columns = zip(found, table.columns, strict=True)
         threes = [_three(record, column.digits) for record, column in columns]
         ours, paper, difference = zip(*threes, strict=True)
-        rows.append([f"{plain(entry.label)}{of}", "ours", *ours])
-        rows += [["", "paper", *paper]] * any(paper)
-        rows += [["", "difference", *difference]] * any(difference)
-    return markdown_table(["", "", *(column.heading for column in table.columns)], rows)
+        rows.append([f"{plain(entry.label)}{of}", "ours" * table.compared, *ours])
+        if table.compared:
+            rows += [["", "paper", *paper]] * any(paper)
+            rows += [["", "difference", *difference]] * any(difference)
+    return _without_empty(["", "", *(column.heading for column in table.columns)], rows)
 
 
 def _three(record: Record, digits: int) -> tuple[str, str, str]:

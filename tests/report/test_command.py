@@ -2,37 +2,25 @@
 
 from __future__ import annotations
 
+import base64
 import json
 import os
 import re
-import shlex
 import signal
 import subprocess
 import sys
+from collections import Counter
+from html.parser import HTMLParser
 from pathlib import Path
 
 import pytest
-from made_runs import EMBED, damage, write_embed, write_latents, write_vae
+from made_runs import damage, write_embed, write_latents, write_vae
 
 from jaxiso.cli.console import InputError
 from jaxiso.cli.files import locked
-from jaxiso.cli.options import parse
-from jaxiso.embed.options import Options as EmbedOptions
 from jaxiso.papers import embed_targets, vae_targets
 from jaxiso.report import document
 from jaxiso.report.__main__ import main
-from jaxiso.report.document import (
-    cost_text,
-    embed_cost,
-    embed_operations,
-    list_not_run,
-    vae_cost,
-    vae_operations,
-)
-from jaxiso.report.rows import best, entries_of_a
-from jaxiso.report.runs import Found, find_runs
-from jaxiso.vae.options import Options as VAEOptions
-from jaxiso.vae.options import with_defaults
 
 
 def run_report(folder: Path, out: Path) -> tuple[dict, str]:
@@ -52,6 +40,7 @@ def test_without_any_run_all_rows_say_how_to_run_them(tmp_path, capsys):
         assert f"`{one['command']}`" in text
     assert "the time is not known" in text and "Not drawn: no run of it." in text
     assert not list((tmp_path / "report").rglob("*.png"))
+    assert "| wnli, mpnet | -0.8908 | -0.99994 |" in text and "| not run |" not in text
     said = capsys.readouterr()
     assert "Paper A: 0 of 28 setups" in said.out and "report.json" in said.out
 
@@ -87,11 +76,21 @@ def test_a_report_of_everything(runs, tmp_path, capsys):
         json.loads((tmp_path / "report.json").read_text()),
         (tmp_path / "report.md").read_text(),
     )
-    assert found["summary"] == [
-        "Paper A: 1 of 28 setups have been run with its settings.",
+    first, *_, models, compared = found["summary"]
+    assert first == "Paper A: 1 of 28 setups have been run with its settings."
+    assert models == (
         "Paper B: 2 of 14 models have been trained with its settings and evaluated; 3 more are "
-        "listed below.",
+        "listed below."
+    )
+    assert "as in the paper in all pairs for BLEU-2; in none for active units" in compared
+    # Summary first, then what there is, then what there is not.
+    heads = re.findall("^# .*|^## .*", text, flags=re.MULTILINE)
+    assert [head.split(":")[0] for head in heads] == [
+        *("# Both papers, and our runs", "## Paper A", "## Paper B", "## Other runs"),
+        *("## Not run, or not with all seeds", "## Directories that were left out"),
     ]
+    assert text.index("largest distance") < text.index("## Paper A")
+    assert text.index("| wnli, minilm | ") < text.index("## Not run") < text.index("| rte, mpnet |")
     assert [Path(one["run"]).name for one in found["not_read"]] == ["bad"]
     assert [Path(run).name for run in found["not_evaluated"]] == ["bare"]
     seeds = {one["label"]: one["seeds"] for one in found["not_run"]}
@@ -108,15 +107,55 @@ def test_a_report_of_everything(runs, tmp_path, capsys):
     assert "imputed   a b e" in text and "## Directories that were left out" in text
     assert f"`python -m jaxiso.vae evaluate {runs}/bare`" in text
     # A name with marks of Markdown in it neither breaks a table nor becomes HTML.
-    assert "| my \\<b\\>\\`\\_\\*\\|\\[x\\] file.txt, isotropic, C = 15 (1 seed) | ours |" in text
-    assert (
-        "<summary>my \\&lt;b" in text and "<b>" not in text.replace("<b>`", "", 0).split("wrote")[0]
-    )
+    assert "| my \\<b\\>\\`\\_\\*\\|\\[x\\] file.txt, isotropic, C = 15 (1 seed) | 9.00 |" in text
+    assert "### my \\<b\\>" in text and "<b>" not in text.split("wrote")[0]
     # What cannot be drawn any more is deleted, and what is not ours stays.
     (tmp_path / "figures" / "mine.png").write_text("mine")
     again, _ = run_report(tmp_path, tmp_path)
     assert again["rows"][-1]["ours"] is None
     assert [path.name for path in tmp_path.rglob("*.png")] == ["mine.png"]
+
+
+class Page(HTMLParser):
+    """What an HTML file has in it: how often each tag, attributes, pictures, and tags left open."""
+
+    def __init__(self, text: str) -> None:
+        super().__init__()
+        self.tags: Counter[str] = Counter()
+        self.attributes: dict[str, set[str]] = {}
+        self.pictures: list[bytes] = []
+        self.open: list[str] = []
+        self.feed(text)
+        self.close()
+
+    def handle_starttag(self, tag, attrs):
+        self.tags[tag] += 1
+        for name, value in attrs:
+            self.attributes.setdefault(name, set()).add(value or "")
+            if name == "src":
+                kind, _, data = (value or "").partition(",")
+                assert kind == "data:image/png;base64"
+                self.pictures.append(base64.b64decode(data, validate=True))
+        if tag not in ("meta", "img"):
+            self.open.append(tag)
+
+    def handle_endtag(self, tag):
+        assert self.open.pop() == tag
+
+
+def test_one_file_that_can_be_sent(runs, tmp_path):
+    found, text = run_report(runs, tmp_path)
+    page = Page((tmp_path / "report.html").read_text())
+    assert not page.open and not page.tags.keys() & {"script", "a", "b", "link", "iframe"}
+    assert page.attributes.keys() == {
+        *("lang", "charset", "http-equiv", "content", "name", "src", "alt")
+    }
+    assert page.tags["table"] == len(re.findall(r"^\|( ---)", text, flags=re.MULTILINE)) > 8
+    assert page.tags["tr"] == len(re.findall(r"^\|", text, flags=re.MULTILINE)) - page.tags["table"]
+    drawn = [one for one in found["figures"] if one["files"]]
+    files = [(tmp_path / one["files"][0]).read_bytes() for one in drawn]
+    assert page.pictures == files and len(files) >= 4
+    assert page.attributes["alt"] == {one["title"] for one in drawn}
 
 
 def test_a_run_given_twice_counts_once(tmp_path, capsys):
@@ -188,68 +227,3 @@ def test_the_command_on_names_that_are_no_utf8(tmp_path):
     assert done.returncode == 0, done.stderr
     assert b"Paper A: 0 of 28" in done.stdout and b"left out: " in done.stderr
     assert "caf\\\\udce9/wnli" in (tmp_path / "out" / "report.md").read_text()
-
-
-def test_defaults_of_the_commands_are_the_papers():
-    named = set()
-    for one in list_not_run({}, Found([], [], [])):
-        train, _, evaluate = one["command"].partition(" && ")
-        python, m, module, *arguments = shlex.split(train)
-        assert (python, m, one["seeds"]) == ("python", "-m", 0)
-        assert one["cost"]["operations"] > 1e11
-        if module == "jaxiso.embed":
-            options = parse(EmbedOptions, prog="", description="", arguments=arguments)
-            words = options.task in ("pos", "supersense")
-            named.add((options.task, "word2vec" if words else options.encoder))
-            assert options.seeds == 5 == one["of"]
-        else:
-            assert module == "jaxiso.vae"
-            options = with_defaults(parse(VAEOptions, prog="", description="", arguments=arguments))
-            assert options.C and len(options.C) == 1
-            target = None if options.posterior == "none" else options.C[0]
-            named.add((options.corpus, options.posterior, target))
-            assert options.seeds == 3 == one["of"]
-            assert evaluate == f"python -m jaxiso.vae evaluate {options.out}"
-    assert named == embed_targets().keys() | vae_targets().keys()
-
-
-def test_operations_by_hand():
-    # 251 measurements of 635 pairs and 925 vectors, and 250 updates, of 5 seeds.
-    by_hand = 251 * (635**2 * 768 / 2 + 925 * 384**2) + 250 * 3 * 635 * 768 * 2
-    assert embed_operations(EMBED) == 5 * by_hand
-    large = EMBED | {"items": 10**6, "vectors": 10**6, "updates": 10, "every": 4, "seeds": 1}
-    measurement = 20_000**2 * 768 / 2 + 20_000 * 384**2
-    assert embed_operations(large) == 4 * measurement + 10 * 3 * 10**6 * 768 * 2
-    config = {"tokens": 10, "epochs": 2, "seeds": 3, "ids": 7, "posterior": "diagonal"}
-    config |= {"embedding_dim": 2, "hidden_dim": 3, "latent_dim": 4}
-    lstms = 4 * 3 * (2 + 3) * 2 + 4 * 3 * 4
-    assert vae_operations(config) == 10 * 2 * 3 * 3 * (lstms + 3 * 7)
-
-
-def test_times_are_scaled_from_the_nearest_run(tmp_path):
-    write_embed(tmp_path / "wnli", seeds=1)
-    write_embed(tmp_path / "wnli-hidden", seeds=1, hidden=2)  # faster, if it counted
-    write_embed(tmp_path / "rte", task="rte", items=2490, vectors=4523, seeds=2)
-    found = find_runs([tmp_path])
-    assert embed_cost(("wnli", "minilm"), found.embed)["seconds"] == pytest.approx(50)
-    assert embed_cost(("rte", "minilm"), found.embed)["seconds"] == pytest.approx(50)
-    mrpc = embed_cost(("mrpc", "minilm"), found.embed)
-    assert mrpc["run"].endswith("rte") and mrpc["device"] == "cpu"  # nearer in size
-    scale = mrpc["operations"] / embed_operations(found.embed[0].config)
-    assert mrpc["seconds"] == pytest.approx(20 * scale)
-    missing = list_not_run(best(entries_of_a(found.embed)), found)
-    (wnli,) = [one for one in missing if one["label"] == "wnli, minilm"]
-    assert (wnli["seeds"], wnli["of"], wnli["paper"]) == (1, 5, "A")
-    assert cost_text(wnli["cost"]).startswith("about 50.0 s on cpu, estimated from ")
-
-
-def test_times_of_a_training(tmp_path):
-    write_vae(tmp_path / "vae", None)
-    write_vae(tmp_path / "iwae", None, objective="iwae", samples=5, tokens=3)
-    (trained,) = find_runs([tmp_path / "vae"]).vae
-    cost = vae_cost(("yahoo", "diagonal", 5.0), find_runs([tmp_path]).vae)
-    scale = cost["operations"] / vae_operations(trained.config)
-    assert cost["seconds"] == pytest.approx(1000 * scale)
-    assert cost["operations"] == vae_operations(
-        trained.config | {"tokens": 100_000 * 12.9, "seeds": 3}
-    )

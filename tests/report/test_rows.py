@@ -11,6 +11,7 @@ from made_runs import WORDS, set_in, write_embed, write_vae
 
 from jaxiso.report.rows import best, comparable, entries_of_a, entries_of_b, label_of, others
 from jaxiso.report.runs import find_runs
+from jaxiso.runs import Run
 
 
 def trajectories(folder: Path):
@@ -126,6 +127,23 @@ def test_what_keeps_a_model_from_being_the_papers(tmp_path):
         "no kl: diverged",
     ]
     assert "kl" not in entry.values and entry.missing["kl"] == "diverged"
+
+
+def test_a_training_that_is_not_finished_says_so(tmp_path):
+    for posterior in ("none", "isotropic"):
+        write_vae(tmp_path / posterior, {"rec": [90.0]}, posterior=posterior)
+    (tmp_path / "none" / "result.json").unlink()
+    with Run.existing(tmp_path / "none", quiet=True) as run:
+        run.write_metrics({"seed": [0, 0], "step": [10, 20], "epoch": [1, 2]})
+    (early, whole), _ = models(tmp_path)
+    assert early.differences == ["not finished: evaluated after 100 of 200 updates"]
+    assert not whole.differences and comparable([early, whole]) == [early, whole]
+    (tmp_path / "none" / "metrics.parquet").unlink()
+    (early, _), _ = models(tmp_path)
+    assert early.differences == ["not finished: evaluated after 100 updates"]
+    (tmp_path / "none" / "evaluation.json").unlink()
+    found = find_runs([tmp_path])
+    assert len(found.vae) == 1 and "so it is not finished" in found.not_read[0][1]
 
 
 def test_a_bound_is_no_row_of_the_paper(tmp_path):
