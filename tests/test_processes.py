@@ -35,22 +35,55 @@ def vectors(tmp_path_factory) -> Path:
     return path
 
 
-def start(processes: int, *arguments: object) -> list[subprocess.Popen[str]]:
-    """Processes of a run, on this machine."""
+def free_port() -> int:
     with socket.socket() as found:
         found.bind(("127.0.0.1", 0))
-        address = f"127.0.0.1:{found.getsockname()[1]}"
-    together = ("--coordinator", address, "--processes", processes)
-    return [
-        subprocess.Popen(
-            command("embed", *arguments, *together, "--process", process),
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-            text=True,
-            env=os.environ | {"JAX_NUM_CPU_DEVICES": "1"},
+        return found.getsockname()[1]
+
+
+def by_hand(process: int, processes: int, port: int) -> tuple[list[object], dict[str, str]]:
+    """The options and the environment of a process that is told all there is to know."""
+    address = f"127.0.0.1:{port}"
+    return ["--coordinator", address, "--processes", processes, "--process", process], {}
+
+
+def by_slurm(process: int, processes: int, port: int) -> tuple[list[object], dict[str, str]]:
+    """What srun sets in each task of a step; JAX takes the port from the number of the job."""
+    return ["--distributed"], {
+        "SLURM_JOB_ID": str(port),
+        "SLURM_STEP_NODELIST": "localhost",
+        "SLURM_STEP_NUM_NODES": "1",
+        "SLURM_NTASKS": str(processes),
+        "SLURM_PROCID": str(process),
+        "SLURM_LOCALID": str(process),
+    }
+
+
+def by_open_mpi(process: int, processes: int, port: int) -> tuple[list[object], dict[str, str]]:
+    """What mpirun of Open MPI sets in each process."""
+    return ["--distributed"], {
+        "OMPI_MCA_orte_hnp_uri": f"{port * 4096}.0;tcp://127.0.0.1:{port}",
+        "OMPI_COMM_WORLD_SIZE": str(processes),
+        "OMPI_COMM_WORLD_RANK": str(process),
+        "OMPI_COMM_WORLD_LOCAL_RANK": str(process),
+    }
+
+
+def start(processes: int, *arguments: object, launched=by_hand) -> list[subprocess.Popen[str]]:
+    """Processes of a run, on this machine."""
+    port, started = free_port(), []
+    for process in range(processes):
+        options, environment = launched(process, processes, port)
+        started.append(
+            subprocess.Popen(
+                command("embed", *arguments, *options),
+                stdout=subprocess.PIPE,
+                stderr=subprocess.PIPE,
+                text=True,
+                env=os.environ | {"JAX_NUM_CPU_DEVICES": "1"} | environment,
+            )
         )
-        for process in range(processes)
-    ]
+    return started
 
 
 def ends(started: list[subprocess.Popen[str]]) -> list[tuple[int, str, str]]:
@@ -75,6 +108,16 @@ def test_two_processes_have_the_numbers_of_one(vectors, tmp_path):
     assert_same(tmp_path / "two", tmp_path / "one")
     with np.load(tmp_path / "one/final.npz") as one, np.load(tmp_path / "two/final.npz") as two:
         np.testing.assert_allclose(one["vectors"], two["vectors"], atol=1e-6)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("launched", [by_slurm, by_open_mpi])
+def test_processes_of_a_launcher_find_each_other(vectors, tmp_path, launched):
+    options = ("--vectors", vectors, *EMBED, "--updates", 4)
+    first, other = ends(start(2, *options, "--out", tmp_path / "two", launched=launched))
+    assert (first[0], *other) == (0, 0, "", ""), (first, other)
+    main([*map(str, options), "--quiet", "--out", str(tmp_path / "one")])
+    assert_same(tmp_path / "two", tmp_path / "one")
 
 
 @pytest.mark.slow

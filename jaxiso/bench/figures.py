@@ -12,7 +12,7 @@ LINES = {"jaxiso": "-", "scikit-learn": "--", "scib-metrics": ":"}
 
 def figure_scaling(found: Mapping[str, Any]) -> Figure:
     """CPU seconds and memory by number of points, and CPU seconds by number of devices."""
-    figure = Figure(figsize=(15, 5), layout="constrained")
+    figure = Figure(figsize=(15, 6.5), layout="constrained")
     time, memory, devices = figure.subplots(1, 3)
     names = list(dict.fromkeys(series["name"] for series in found["sizes"]))
     for series in found["sizes"]:
@@ -28,7 +28,7 @@ def figure_scaling(found: Mapping[str, Any]) -> Figure:
         memory.plot(points, peaks, marker=marker, markersize=3, **look)
     time.set(title="Time", xlabel="Points", ylabel="CPU seconds", xscale="log", yscale="log")
     memory.set(title="Memory of a call", xlabel="Points", ylabel="MiB", xscale="log", yscale="log")
-    time.legend(fontsize="x-small")
+    figure.legend(loc="outside lower center", ncols=4, fontsize="small")
     for name, kept in (
         ("one process", [row for row in found["devices"] if row["processes"] == 1]),
         ("a process each", [row for row in found["devices"] if row["processes"] > 1]),

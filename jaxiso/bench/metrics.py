@@ -70,7 +70,8 @@ def products(points: Array, tile: int) -> Array:
     used = jnp.int32(len(tiles))
 
     def block(a, b, _):
-        return dot(a, b.T)
+        product = dot(a, b.T)
+        return product, product.T
 
     def update(total, number, a, b, product):
         return total + product

@@ -39,6 +39,8 @@ SAMPLE = 2_000
 """Points whose silhouettes are taken against all, where they are sampled."""
 GROWN = 2
 """Times as long as the quickest size: only from there on does the fit take a size as evidence."""
+FITTED = 20
+"""The fit is of sizes up to so many times smaller than the largest: growth shows there."""
 
 Function = Callable[[np.ndarray, np.ndarray], Any]
 
@@ -129,15 +131,17 @@ def _next(n: int) -> int:
 
 
 def exponent(rows: list[dict[str, Any]]) -> float | None:
-    """The slope of log CPU seconds over log points, of the sizes that take more than their start.
+    """The slope of log CPU seconds over log points, of larger sizes: those that outlast the start.
 
     Returns:
         None where fewer than three sizes do.
     """
     if not rows:
         return None
-    quickest = min(row["cpu"] for row in rows)
-    told = [row for row in rows if row["cpu"] >= GROWN * quickest]
+    quickest, largest = min(row["cpu"] for row in rows), rows[-1]["points"]
+    told = [
+        row for row in rows if row["cpu"] >= GROWN * quickest and row["points"] * FITTED >= largest
+    ]
     if len(told) < 3:
         return None
     points, cpu = (np.log([row[key] for row in told]) for key in ("points", "cpu"))

@@ -64,9 +64,9 @@ def test_every_peer_is_beside_a_measure_of_ours():
 
 
 def test_end_to_end(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capsys):
-    """One measure, one and two devices, and two processes."""
+    """One measure, one device, and two processes."""
     monkeypatch.setattr(scaling, "all_series", lambda: [("IsoScore", "jaxiso")])
-    monkeypatch.setattr(scaling, "DEVICES", (1, 2))
+    monkeypatch.setattr(scaling, "DEVICES", (1,))
     monkeypatch.setattr(scaling, "PROCESSES", (1, 2))
     json_file, plot = tmp_path / "found.json", tmp_path / "scaling.png"
     sizes = ("--points", "301", "--most-points", "1000", "--dim", "4", "--repeats", "1")
@@ -74,7 +74,7 @@ def test_end_to_end(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capsys):
     shown = capsys.readouterr().out
     assert "IsoScore" in shown and "1,000" in shown and "devices" in shown
     found = json.loads(json_file.read_text())["results"]["scaling"]
-    assert [row["devices"] for row in found["devices"]] == [1, 2, 2]
+    assert [row["devices"] for row in found["devices"]] == [1, 2]
     values = [row["value"] for row in found["devices"]]
     np.testing.assert_allclose(values, values[0], atol=1e-6)
     assert plot.is_file() and plot.with_suffix(".pdf").is_file()
