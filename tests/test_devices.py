@@ -23,7 +23,7 @@ from jaxiso.vae.__main__ import main as vae
 EMBED = ("--seeds", 2, "--isotropy", 0, 1, "--updates", 4, "--checkpoint-every", 2, "--quiet")
 VAE = ("--vocabulary", 40, "--embedding-dim", 8, "--hidden-dim", 12, "--latent-dim", 4)
 VAE += ("--batch-size", 48, "--ramp", 3, "--lr", 0.01, "--epochs", 2, "--quiet")
-VAE += ("--C", 1, 4, "--seeds", 2)
+VAE += ("--C", 1, 4, "--seeds", 2, "--word-dropout", 0.3, "--dropout", 0.2)
 ON_THREE = """
 import json, sys
 import jax

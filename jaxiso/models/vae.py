@@ -14,7 +14,7 @@ from jaxtyping import Array, Float, Int
 
 from jaxiso.metrics.points import dot, product_precision
 from jaxiso.models.lstm import LSTM
-from jaxiso.models.tokens import BOS
+from jaxiso.models.tokens import BOS, UNK
 
 Posterior = Literal["diagonal", "isotropic", "none"]
 
@@ -45,6 +45,10 @@ class TextVAE(nn.Module):
         embedding_dim: size of a word's vector.
         hidden_dim: size of both LSTMs.
         latent_dim: size of the code z.
+        word_dropout: share of the decoder's input words that are unk in training (Bowman et al.,
+            2016), so that it has to ask the code.
+        dropout: share of the entries of the decoder's input vectors, and of its states before the
+            softmax, that are 0 in training, the others being the larger (as in He et al., 2019).
     """
 
     vocabulary: int
@@ -52,6 +56,8 @@ class TextVAE(nn.Module):
     embedding_dim: int
     hidden_dim: int
     latent_dim: int
+    word_dropout: float = 0.0
+    dropout: float = 0.0
 
     def setup(self) -> None:
         """Declares the parameters, started as in the authors' Keras code."""
@@ -65,6 +71,7 @@ class TextVAE(nn.Module):
         )
         self.encoder = LSTM(self.hidden_dim)
         self.decoder = LSTM(self.hidden_dim)
+        self.drop = nn.Dropout(self.dropout, deterministic=False)
         self.mean = dense(self.latent_dim)
         if self.posterior != "none":
             self.log_variance = dense(1 if self.posterior == "isotropic" else self.latent_dim)
@@ -92,13 +99,23 @@ class TextVAE(nn.Module):
         return Encoded(mean, None if self.posterior == "none" else self.log_variance(final))
 
     def negative_log_likelihood(
-        self, tokens: Int[Array, "b t"], lengths: Int[Array, " b"], z: Float[Array, "b latent"]
+        self,
+        tokens: Int[Array, "b t"],
+        lengths: Int[Array, " b"],
+        z: Float[Array, "b latent"],
+        dropping: Array | None = None,
     ) -> Float[Array, " b"]:
         """-log p(x|z) of each sentence, in nats, summed over its tokens with the last one.
 
         Batch × time × vocabulary is never held: see `sentence_nll`.
+
+        Args:
+            tokens: sentences with their end-of-sentence token, then padding; shape (b, t).
+            lengths: tokens of each sentence, the last one included; shape (b,).
+            z: their codes, shape (b, latent).
+            dropping: key of what is dropped in training; None drops nothing.
         """
-        states = self._decoder_states(tokens, z)
+        states = self._decoder_states(tokens, z, dropping)
         return sentence_nll(states, self.output_kernel, self.output_bias, tokens, lengths)
 
     def total_nll(
@@ -107,15 +124,26 @@ class TextVAE(nn.Module):
         lengths: Int[Array, " b"],
         z: Float[Array, "b latent"],
         weights: Float[Array, " b"],
+        dropping: Array | None = None,
     ) -> Float[Array, ""]:
         """Σ weight · -log p(x|z) over the sentences, whose gradient is cheaper: see `total_nll`."""
-        states = self._decoder_states(tokens, z)
+        states = self._decoder_states(tokens, z, dropping)
         return total_nll(states, self.output_kernel, self.output_bias, tokens, lengths, weights)
 
-    def _decoder_states(self, tokens, z):
+    def _decoder_states(self, tokens, z, dropping):
         start = jnp.full((tokens.shape[0], 1), BOS, tokens.dtype)
         previous = jnp.concatenate([start, tokens[:, :-1]], axis=1)
-        return self.decoder(self.embedding[previous], z)
+        if dropping is None:
+            return self.decoder(self.embedding[previous], z)
+        words, inputs, states = jax.random.split(dropping, 3)
+        embedded = self.embedding[drop_words(words, previous, self.word_dropout)]
+        return self.drop(self.decoder(self.drop(embedded, rng=inputs), z), rng=states)
+
+
+def drop_words(key: Array, words: Int[Array, "b t"], share: float) -> Int[Array, "b t"]:
+    """Words of which a share, at random, is unk; the begin of a sentence stays."""
+    dropped = jax.random.bernoulli(key, share, words.shape) & (words != BOS)
+    return jnp.where(dropped, UNK, words)
 
 
 def _uniform_005(key: Array, shape: tuple[int, ...], dtype: jnp.dtype = jnp.float32) -> Array:

@@ -27,6 +27,7 @@ EMBED: dict[str, Any] = {
 VAE: dict[str, Any] = {
     **{"ramp": 5000, "epochs": 20, "batch_size": 128, "vocabulary": 12_000, "max_length": None},
     **{"embedding_dim": 200, "hidden_dim": 512, "latent_dim": 32, "lr": 5e-4, "beta": 1.0},
+    **{"annealing": None, "free_bits": None, "word_dropout": 0.0, "dropout": 0.0},
 }
 """Settings of all models of paper B, Section 3."""
 VAE_SEEDS, VAE_C, VAE_PROBES = 3, 15.0, 10
@@ -161,6 +162,10 @@ SAID = {
     "loss": "the {0} loss, without a classifier",
     "test_items": "{0:,} items held out",
     "sentence_rule": "sentence rule {0}, not {1}",
+    "annealing": "{0} annealing of the KL's weight, no target C",
+    "free_bits": "{0:g} free bits (nats a dimension), no target C",
+    "word_dropout": "word dropout {0:g}",
+    "dropout": "dropout {0:g}",
 }
 """What is said of a setting that is not the paper's: {0} is ours, {1} the paper's."""
 COUNTED = ("seeds", "updates", "epochs", "items", "parameters", "sentences")

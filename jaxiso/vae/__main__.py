@@ -38,7 +38,7 @@ def main(arguments: list[str] | None = None) -> None:
 
 def train(arguments: list[str]) -> None:
     """Runs `python -m jaxiso.vae`."""
-    options = with_defaults(parse(Options, prog=PROG, description=ABOUT, arguments=arguments))
+    options = parse(Options, prog=PROG, description=ABOUT, arguments=arguments)
 
     from jaxiso.runs import open_and_work
     from jaxiso.start import start
@@ -50,7 +50,8 @@ def train(arguments: list[str]) -> None:
     if options.dry_run:
         training.print_estimate(text, config)
         return
-    directory = options.out or Path("runs") / default_name(options, text.corpus.name)
+    name = default_name(with_defaults(options), text.corpus.name)
+    directory = options.out or Path("runs") / name
     open_and_work(
         directory,
         config,

@@ -1,7 +1,8 @@
 """Paper B's training: an LSTM-VAE held at a target KL, as pure functions of one seed.
 
 "On the Effect of Isotropy on VAE Representations of Text", Section 2: the loss of a sentence is its
-token NLL plus β·|KL - C|, so that the KL ends at C, whatever the posterior's shape.
+token NLL plus β·|KL - C|, so that the KL ends at C, whatever the posterior's shape. In place of the
+target: β·KL, of which β is annealed, or free bits are taken; see `jaxiso.vae.kl`.
 """
 
 from __future__ import annotations
@@ -24,6 +25,8 @@ from jaxiso.data.batches import Batch
 from jaxiso.metrics.posterior import gaussian_kl
 from jaxiso.models.vae import Encoded, Posterior, TextVAE
 from jaxiso.seeds import ONE_DEVICE, SHARED, STACKED, Spread, in_turn_on_cpu
+from jaxiso.vae.kl import Annealing, annealed, kl_above_free_bits
+from jaxiso.vae.options import has_target, weighs_kl
 
 Objective = Literal["vae", "iwae"]
 
@@ -43,9 +46,14 @@ class VAEConfig:
         latent_dim: size of the code z.
         objective: 'vae', or 'iwae' for the importance-weighted bound, which has no target KL.
         samples: draws of z for each sentence; 1 for 'vae'.
-        ramp: updates over which the target rises linearly from 0.
-        beta: weight of the distance from the target.
+        ramp: updates over which the target rises linearly from 0; None where there is none.
+        beta: weight of the distance from the target, or of the KL where there is none.
         lr: learning rate of Adam.
+        annealing: how beta rises from 0, in place of a target; see `annealed`.
+        annealing_updates: over how many updates.
+        free_bits: λ of `kl_above_free_bits`, in nats a dimension, in place of a target.
+        word_dropout: of `TextVAE`.
+        dropout: of `TextVAE`.
     """
 
     ids: int
@@ -55,20 +63,38 @@ class VAEConfig:
     latent_dim: int
     objective: Objective = "vae"
     samples: int = 1
-    ramp: int = papers.VAE["ramp"]
+    ramp: int | None = papers.VAE["ramp"]
     beta: float = papers.VAE["beta"]
     lr: float = papers.VAE["lr"]
+    annealing: Annealing | None = None
+    annealing_updates: int | None = None
+    free_bits: float | None = None
+    word_dropout: float = 0.0
+    dropout: float = 0.0
 
     @staticmethod
     def of(config: Mapping[str, Any]) -> VAEConfig:
-        """That of a run, from its config."""
-        return VAEConfig(**{field.name: config[field.name] for field in fields(VAEConfig)})
+        """That of a run, from its config, which lacks what came later and was left alone."""
+        names = (field.name for field in fields(VAEConfig) if field.name in config)
+        return VAEConfig(**{name: config[name] for name in names})
 
     def model(self) -> TextVAE:
         """The network."""
-        return TextVAE(
-            self.ids, self.posterior, self.embedding_dim, self.hidden_dim, self.latent_dim
-        )
+        sizes = self.embedding_dim, self.hidden_dim, self.latent_dim
+        return TextVAE(self.ids, self.posterior, *sizes, self.word_dropout, self.dropout)
+
+    def target(self, C: Array | float, done: Array | int) -> Array | float:
+        """The KL aimed at after so many updates, in the next one; C where nothing rises."""
+        if self.ramp is None:
+            return C
+        return C * jnp.minimum(1.0, (jnp.asarray(done) + 1) / self.ramp)
+
+    def weight(self, done: Array | int) -> Array | float:
+        """β after so many updates, in the next one."""
+        if self.annealing is None:
+            return self.beta
+        assert self.annealing_updates is not None
+        return self.beta * annealed(self.annealing, self.annealing_updates, jnp.asarray(done))
 
 
 class VAEState(NamedTuple):
@@ -118,15 +144,16 @@ class VAEExperiment(NamedTuple):
     Attributes:
         init: key → state before the first update.
         step: (state, batch, C) → (state after one more update, losses of the batch before it). C is
-            the KL aimed at, in nats.
-        losses: (params, batch, key, target) → losses.
+            the KL aimed at, in nats; not used where there is no target.
+        losses: (params, batch, key, target, beta) → losses in training, with what is dropped there;
+            beta is that of the config by default.
         code: (params, batch, key) → posteriors, a draw of each and its likelihood.
         bound: (params, batch, key) → the negated importance-weighted bound of each sentence, (b,).
     """
 
     init: Callable[[Array], VAEState]
     step: Callable[[VAEState, Batch, Array | float], tuple[VAEState, Losses]]
-    losses: Callable[[Any, Batch, Array, Array | float], Losses]
+    losses: Callable[..., Losses]
     code: Callable[[Any, Batch, Array], Coded]
     bound: Callable[[Any, Batch, Array], Float[Array, " b"]]
 
@@ -142,29 +169,37 @@ def make_vae(config: VAEConfig) -> VAEExperiment:
         params = model.init(init_key, tokens, jnp.ones(1, jnp.int32))
         return VAEState(params, adam.init(params), key, jnp.int32(0))
 
-    def losses(params, batch, key, target):
+    def losses(params, batch, key, target, beta: Array | float = config.beta):
         encoded: Any = model.apply(params, batch.tokens, batch.lengths, method=model.encode)
         kl = divergence(encoded)
         weights = batch.rows / jnp.maximum(jnp.sum(batch.rows), 1)
+        dropping = None
+        if config.word_dropout or config.dropout:
+            key, dropping = jax.random.split(key)
         if config.objective == "iwae":
-            found = _importance_weighted(model, params, batch, encoded, key, config.samples)
+            found = _importance_weighted(
+                model, params, batch, encoded, key, config.samples, dropping
+            )
             loss, rec = (jnp.sum(weights * values) for values in found)
         else:
             z = sample_posterior(key, encoded)
             rec: Any = model.apply(
-                params, batch.tokens, batch.lengths, z, weights, method=model.total_nll
+                params, batch.tokens, batch.lengths, z, weights, dropping, method=model.total_nll
             )
             loss = rec
-            if encoded.log_variance is not None:
-                loss = rec + config.beta * jnp.sum(weights * jnp.abs(kl - target))
+            if has_target(vars(config)):
+                loss = rec + beta * jnp.sum(weights * jnp.abs(kl - target))
+            elif weighs_kl(vars(config)):
+                mean, log_variance, free = encoded.mean, encoded.log_variance, config.free_bits
+                loss = rec + beta * kl_above_free_bits(mean, log_variance, weights, free or 0.0)
         return Losses(loss, rec, jnp.sum(weights * kl))
 
     def step(state, batch, C):
         key = jax.random.fold_in(state.key, state.updates)
-        target = C * jnp.minimum(1.0, (state.updates + 1) / config.ramp)
+        target, beta = config.target(C, state.updates), config.weight(state.updates)
 
         def loss(params):
-            found = losses(params, batch, key, target)
+            found = losses(params, batch, key, target, beta)
             return found.loss, found
 
         gradients, found = jax.grad(loss, has_aux=True)(state.params)
@@ -272,17 +307,22 @@ def divergence(encoded: Encoded) -> Float[Array, " b"]:
 
 
 def negative_log_likelihood(
-    model: TextVAE, params: Any, batch: Batch, z: Array
+    model: TextVAE, params: Any, batch: Batch, z: Array, dropping: Array | None = None
 ) -> Float[Array, " b"]:
-    """-log p(x|z) of each sentence, in nats."""
+    """-log p(x|z) of each sentence, in nats; in training with the key of what is dropped."""
     found: Any = model.apply(
-        params, batch.tokens, batch.lengths, z, method=model.negative_log_likelihood
+        params, batch.tokens, batch.lengths, z, dropping, method=model.negative_log_likelihood
     )
     return found
 
 
 def log_weights(
-    model: TextVAE, params: Any, batch: Batch, encoded: Encoded, key: Array
+    model: TextVAE,
+    params: Any,
+    batch: Batch,
+    encoded: Encoded,
+    key: Array,
+    dropping: Array | None = None,
 ) -> tuple[Float[Array, " b"], Float[Array, " b"]]:
     """The log weight log p(x, z) - log q(z|x) of one draw of z a sentence, and its -log p(x|z).
 
@@ -290,7 +330,7 @@ def log_weights(
     """
     assert encoded.log_variance is not None
     z = sample_posterior(key, encoded)
-    rec = negative_log_likelihood(model, params, batch, z)
+    rec = negative_log_likelihood(model, params, batch, z, dropping)
     log_variance = jnp.broadcast_to(encoded.log_variance, z.shape)
     log_prior = -jnp.sum(z**2, axis=1) / 2
     away = (z - encoded.mean) ** 2 * jnp.exp(-log_variance)
@@ -299,11 +339,11 @@ def log_weights(
     return log_prior - log_posterior - rec, rec
 
 
-def _importance_weighted(model, params, batch, encoded, key, samples):
+def _importance_weighted(model, params, batch, encoded, key, samples, dropping=None):
     """The bound of Burda et al. (2016), negated, and the mean -log p(x|z) of its draws."""
 
     def draw(key):
-        return log_weights(model, params, batch, encoded, key)
+        return log_weights(model, params, batch, encoded, key, dropping)
 
     weights, rec = jax.vmap(draw)(jax.random.split(key, samples))
     bound = jax.nn.logsumexp(weights, axis=0) - jnp.log(float(samples))

@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Annotated, Any, Literal, get_args, get_origin
 
-from annotated_types import Ge, Gt
+from annotated_types import Ge, Gt, Lt
 from tyro.conf import Positional
 
 from jaxiso import papers
@@ -18,6 +18,7 @@ from jaxiso.cli.console import InputError
 from jaxiso.cli.files import plain_name
 from jaxiso.cli.options import (
     FREE,
+    LATER,
     Checked,
     Coordinator,
     DataDir,
@@ -33,6 +34,7 @@ from jaxiso.cli.options import (
     Timeout,
     determining,
     fields_of,
+    flag,
     refuse_repeats,
     run_name,
 )
@@ -41,7 +43,8 @@ ABOUT = """\
 Trains the LSTM-VAE of "On the Effect of Isotropy on VAE Representations of Text".
 
 The posterior is a Gaussian with a variance for each dimension (diagonal), or with one for all of
-them (isotropic); none trains an autoencoder. The KL is held at a target C.
+them (isotropic); none trains an autoencoder. The KL is held at a target C; or, in place of that,
+its weight is annealed (--annealing) or a part of it is free (--free-bits), against collapse.
 
 With no corpus named it trains a small model on sentences of the Lee news corpus, which ships inside
 gensim; the other corpora have the paper's sizes as defaults. A run that was interrupted goes on
@@ -80,6 +83,7 @@ Part = Literal[
 
 Count = Annotated[int, Ge(1)]
 CountByCorpus = Annotated[int | None, Ge(1)]
+Share = Annotated[float, Ge(0), Lt(1), LATER]
 
 DEFAULTS: dict[str, Any] = {
     "C": (papers.VAE_C,),
@@ -106,6 +110,10 @@ SMALL: dict[str, Any] = {
     "hidden_dim": 128,
 }
 """For lee: minutes on two cores."""
+OF_TARGET = {"C", "ramp"}
+"""What a loss without a target KL has no use for."""
+FEWEST = 8
+"""Updates of cyclical annealing."""
 
 
 @dataclass(frozen=True)
@@ -122,9 +130,25 @@ class Options(Checked):
     """Target KL, in nats. By default 15, as in the paper's Tables 2 and 3; 5 for lee. Several: all
     seeds with each of them train side by side, and are told apart in tables and by evaluate."""
     beta: Annotated[float, Ge(0)] = papers.VAE["beta"]
-    """Weight of the distance of the KL from its target."""
+    """Weight of the distance of the KL from its target, or of the KL where it has none."""
     ramp: CountByCorpus = None
-    """Updates over which the target rises from 0 to C. By default 5000; 500 for lee."""
+    """Updates over which the target rises from 0 to C. By default 5000, or 500 for lee; no more
+    than a third of the training."""
+    annealing: Annotated[Literal["linear", "cyclical"] | None, LATER] = None
+    """In place of a target KL: the ELBO, in which the weight of the KL rises from 0 to --beta once
+    (linear: Bowman et al., 2016) or four times, each time over half a cycle (cyclical: Fu et al.,
+    2019)."""
+    annealing_updates: Annotated[int | None, Ge(1), LATER] = None
+    """Updates that the annealing takes. By default as many as --ramp if linear, all if cyclical."""
+    free_bits: Annotated[float | None, Ge(0), LATER] = None
+    """In place of a target KL: the ELBO, in which each dimension of the latent code has so many
+    nats free (Kingma et al., 2016), the mean over a batch counting. 0: the plain ELBO. May go
+    together with --annealing."""
+    word_dropout: Share = 0.0
+    """Share of the decoder's input words that are unk in training (Bowman et al., 2016)."""
+    dropout: Share = 0.0
+    """Share of the entries of the decoder's input vectors and of its states that are 0 in training
+    (as in He et al., 2019)."""
     objective: Literal["vae", "iwae"] = "vae"
     """iwae: the importance-weighted bound with --samples draws, without a target KL."""
     samples: Count = 1
@@ -178,7 +202,34 @@ class Options(Checked):
             raise InputError("--objective iwae: needs a posterior; --posterior none has none")
         if self.objective == "vae" and self.samples != 1:
             raise InputError(f"--samples {self.samples}: only for --objective iwae")
+        self._check_weights()
         self._check_targets()
+
+    def _check_weights(self) -> None:
+        """Refuses a KL that is weighed where there is none, or where it has a target."""
+        if self.annealing_updates is not None and self.annealing is None:
+            raise InputError(
+                f"--annealing-updates {self.annealing_updates}: only with --annealing linear or "
+                "cyclical"
+            )
+        if self.annealing == "cyclical" and (self.annealing_updates or FEWEST) < FEWEST:
+            raise InputError(
+                f"--annealing-updates {self.annealing_updates}: cyclical annealing takes at least "
+                f"{FEWEST}, two for each of its four cycles"
+            )
+        if not weighs_kl(vars(self)):
+            return
+        given = "--annealing" if self.annealing else "--free-bits"
+        if self.posterior == "none" or self.objective != "vae":
+            why = "--objective iwae" if self.objective != "vae" else "--posterior none"
+            raise InputError(f"{given}: {why} has no KL in its loss")
+        for name in ("C", "ramp"):
+            if (value := getattr(self, name)) is not None:
+                shown = " ".join(f"{v:g}" for v in (value if name == "C" else (value,)))
+                raise InputError(
+                    f"{flag(name)} {shown}: {given} takes the place of a target KL; give one of "
+                    "the two"
+                )
 
     def _check_targets(self) -> None:
         if self.C is None:
@@ -187,7 +238,7 @@ class Options(Checked):
         if not shown:
             raise InputError("--C: give at least one target, such as --C 5 15 50")
         refuse_repeats("--C", shown, "given more than once; each target once")
-        if len(shown) > 1 and not has_target(self.posterior, self.objective):
+        if len(shown) > 1 and not has_target(vars(self)):
             why = "none" if self.posterior == "none" else "iwae"
             option = "--posterior" if why == "none" else "--objective"
             raise InputError(f"--C {' '.join(shown)}: {option} {why} has no target KL; give one")
@@ -241,22 +292,45 @@ def corpus_defaults(corpus: str) -> dict[str, Any]:
     return SMALL if corpus == "lee" else DEFAULTS
 
 
-def has_target(posterior: str, objective: str) -> bool:
+def weighs_kl(config: Mapping[str, Any]) -> bool:
+    """Whether the loss has the KL itself in place of its distance from a target."""
+    return config.get("annealing") is not None or config.get("free_bits") is not None
+
+
+def has_target(config: Mapping[str, Any]) -> bool:
     """Whether the KL of a model is held at a target."""
-    return posterior != "none" and objective == "vae"
+    varies = config["posterior"] != "none" and config["objective"] == "vae"
+    return varies and not weighs_kl(config)
 
 
-def targets_of(config: Mapping[str, Any]) -> list[float]:
-    """The target KLs of a run: of its models with all seeds, one after the other."""
+def kl_words(config: Mapping[str, Any]) -> list[str]:
+    """What is unusual about a training against collapse, in words."""
+    annealing, free = config.get("annealing"), config.get("free_bits")
+    found = [] if annealing is None else [f"{annealing} annealing"]
+    if free:
+        found.append(f"{free:g} free bits")
+    elif free is not None and annealing is None:
+        found.append("plain ELBO")
+    shares = {name: config.get(name, 0.0) for name in ("word_dropout", "dropout")}
+    return found + [
+        f"{name.replace('_', ' ')} {share:g}" for name, share in shares.items() if share
+    ]
+
+
+def targets_of(config: Mapping[str, Any]) -> list[Any]:
+    """The target KLs of a run: of its models with all seeds, one after the other.
+
+    A single one, None or a number that is not used, where there is no target.
+    """
     return config["C"] if isinstance(config["C"], list) else [config["C"]]
 
 
-def of_target(config: Mapping[str, Any], target: float) -> dict[str, Any]:
+def of_target(config: Mapping[str, Any], target: float | None) -> dict[str, Any]:
     """The config of those models of a run that have one target KL."""
     return {**config, "C": target}
 
 
-def mark_of(config: Mapping[str, Any], target: float) -> str:
+def mark_of(config: Mapping[str, Any], target: float | None) -> str:
     """What tells the files of one target KL apart; nothing where a run has but one."""
     return f"-C{target:g}" if isinstance(config["C"], list) else ""
 
@@ -272,7 +346,24 @@ def run_config(options: Options) -> dict[str, Any]:
 def with_defaults(options: Options) -> Options:
     """Fills in what depends on the corpus."""
     usual = corpus_defaults(options.corpus)
+    if weighs_kl(vars(options)):
+        usual = {name: value for name, value in usual.items() if name not in OF_TARGET}
     return replace(options, **{k: v for k, v in usual.items() if getattr(options, k) is None})
+
+
+def fitted(options: Options, updates: int) -> Options:
+    """Fills in what depends on how many updates there are.
+
+    A rise takes as many as is usual for the corpus (in the paper, about a quarter of them), but no
+    more than a third: it would not end in a short training.
+    """
+    rise = min(corpus_defaults(options.corpus)["ramp"], max(1, updates // 3))
+    found: dict[str, Any] = {}
+    if has_target(vars(options)) and options.ramp is None:
+        found["ramp"] = rise
+    if options.annealing and options.annealing_updates is None:
+        found["annealing_updates"] = rise if options.annealing == "linear" else updates
+    return replace(options, **found)
 
 
 def default_name(options: Options, corpus: str) -> str:
@@ -285,14 +376,16 @@ def default_name(options: Options, corpus: str) -> str:
     parts = [plain_name(corpus), options.posterior]
     if options.objective != "vae":
         parts.append(options.objective)
-    elif options.posterior != "none":
-        parts.append("C" + "-".join(f"{target:g}" for target in options.C or ()))
+    elif options.C is not None and options.posterior != "none":
+        parts.append("C" + "-".join(f"{target:g}" for target in options.C))
     parts += [f"{options.seeds}seeds", f"{options.epochs}epochs"]
     named = ("corpus", "posterior", "objective", "C", "seeds", "epochs")
     chosen, usual = (
         {name: value for name, value in determining(found).items() if name not in named}
         for found in (options, with_defaults(Options(corpus=options.corpus)))
     )
+    if options.ramp is None:  # there is no target
+        del usual["ramp"], chosen["ramp"]
     return run_name(parts, chosen, usual)
 
 
@@ -324,9 +417,16 @@ def complete_config(config: Mapping[str, Any], where: object) -> dict[str, Any]:
     given = {name: value for name, value in config.items() if name in known}
     if given["C"] is not None:
         given["C"] = tuple(targets_of(given))
+    needed = {
+        name for name, value in corpus_defaults(config["corpus"]).items() if value is not None
+    }
+    if weighs_kl(given):
+        needed -= OF_TARGET
+    if given.get("annealing") is not None:
+        needed.add("annealing_updates")
+        given.setdefault("annealing_updates", None)
     for name, value in given.items():
-        lost = value is None and corpus_defaults(config["corpus"]).get(name) is not None
-        if lost or not _fits(value, known[name][0]):
+        if (value is None and name in needed) or not _fits(value, known[name][0]):
             raise InputError(f"{where}/config.json: {name} {value!r}: is it damaged?")
     try:
         return {**run_config(with_defaults(Options(**given))), **config}

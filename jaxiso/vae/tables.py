@@ -13,7 +13,7 @@ from jaxiso.cli.console import InputError, note, printer, several
 from jaxiso.cli.files import read_object
 from jaxiso.papers import Reported
 from jaxiso.runs import EVALUATION, verify
-from jaxiso.vae.options import complete_config
+from jaxiso.vae.options import complete_config, has_target, kl_words
 
 WIDTH = 180
 """Columns of a table that does not go to a terminal."""
@@ -176,8 +176,7 @@ class Model(NamedTuple):
     @property
     def target_kl(self) -> float | None:
         """C, where the model has one."""
-        has = self.config["posterior"] != "none" and self.config["objective"] == "vae"
-        return self.config["C"] if has else None
+        return self.config["C"] if has_target(self.config) else None
 
     @property
     def name(self) -> str:
@@ -187,7 +186,7 @@ class Model(NamedTuple):
             parts.append(self.config["objective"])
         if self.target_kl is not None:
             parts.append(f"C = {self.target_kl:g}")
-        return ", ".join(parts)
+        return ", ".join(parts + kl_words(self.config))
 
     @property
     def reported(self) -> dict[str, Reported]:

@@ -19,6 +19,7 @@ from rich.table import Table
 from jaxiso import papers
 from jaxiso.cli.console import duration, note, printer, several
 from jaxiso.cli.files import plain_name
+from jaxiso.cli.options import flag
 from jaxiso.data.batches import Batch, Batches
 from jaxiso.data.corpora import Corpus, load_corpus
 from jaxiso.data.vocabulary import Vocabulary
@@ -28,7 +29,16 @@ from jaxiso.seeds import Spread, seed_keys
 from jaxiso.training import Training
 from jaxiso.training import train as train_and_save
 from jaxiso.vae.experiment import SeedPrograms, VAEConfig, model_digest, seed_programs
-from jaxiso.vae.options import Options, has_target, run_config, targets_of
+from jaxiso.vae.kl import kl_above_free_bits
+from jaxiso.vae.options import (
+    Options,
+    fitted,
+    has_target,
+    run_config,
+    targets_of,
+    weighs_kl,
+    with_defaults,
+)
 from jaxiso.vae.tables import spread
 
 TRAIN_SAMPLE = 2000
@@ -106,14 +116,15 @@ def load_text(
 
 
 def load_training(options: Options) -> tuple[Text, dict[str, Any]]:
-    """The text to train on, and all that determines the numbers of the run.
+    """The text to train on, and all that determines the numbers of the run, with the defaults.
 
     Raises:
-        InputError: as `load_text`.
+        InputError: as `load_text`; or options that do not fit the length of the training.
     """
-    chosen = run_config(options)
-    text = load_text(chosen, options.corpus, data_dir=options.data_dir, quiet=options.quiet)
-    return text, {"experiment": "vae", **chosen, **text.facts}
+    first = run_config(with_defaults(options))
+    text = load_text(first, options.corpus, data_dir=options.data_dir, quiet=options.quiet)
+    chosen = fitted(options, first["epochs"] * len(text.train))
+    return text, {"experiment": "vae", **run_config(with_defaults(chosen)), **text.facts}
 
 
 def operations(config: VAEConfig) -> int:
@@ -127,6 +138,7 @@ def announce(text: Text, config: Mapping[str, Any], *, quiet: bool) -> None:
     """Says what is about to be trained, and for the default corpus what the paper's run is."""
     note(f"corpus: {text.corpus.name}, from {text.corpus.source}", quiet=quiet)
     note(f"batches: {text.train.describe()}", quiet=quiet)
+    announce_kl(config, len(text.train) * config["epochs"], quiet=quiet)
     if text.corpus.where["corpus"] != "lee":
         return
     ours, theirs = VAEConfig.of(config), papers.VAE
@@ -148,6 +160,31 @@ def announce(text: Text, config: Mapping[str, Any], *, quiet: bool) -> None:
         f"about {times:,.0f} times the computing of this one: hours on a GPU",
         quiet=quiet,
     )
+
+
+def announce_kl(config: Mapping[str, Any], updates: int, *, quiet: bool) -> None:
+    """Says over how many updates the target of the KL rises, or its weight; warns if too many."""
+    model = VAEConfig.of(config)
+    if has_target(config):
+        option, over, ends = "ramp", config["ramp"], targets_of(config)
+        what, unit = "target KL", " nats"
+        reached = [model.target(end, updates - 1) for end in ends]
+    elif config.get("annealing") is not None:
+        option, over, ends = "annealing_updates", config["annealing_updates"], [config["beta"]]
+        what, unit = f"weight of the KL ({config['annealing']} annealing)", ""
+        reached = [model.weight(updates - 1)]
+    else:
+        return
+    shown, short = (", ".join(f"{float(x):.3g}" for x in found) for found in (ends, reached))
+    note(
+        f"{what}: rises to {shown}{unit} over {over:,} of {several(updates, 'update')}", quiet=quiet
+    )
+    if over > updates:
+        note(
+            f"warning: {flag(option)} {over}: the training is shorter, and ends at {short} of "
+            f"{shown}{unit}; give at most {updates}, or more --epochs",
+            quiet=quiet,
+        )
 
 
 class Models(NamedTuple):
@@ -180,7 +217,7 @@ def start(config: Mapping[str, Any], spread: Spread) -> tuple[Models, dict[str, 
     programs, seeds = seed_programs(VAEConfig.of(config), spread), config["seeds"]
     targets, count = targets_of(config), count_models(config)
     rows = {"seed": np.tile(np.arange(seeds), len(targets))}
-    each = np.repeat(np.asarray(targets, np.float32), seeds)
+    each = np.repeat(np.asarray(targets, np.float32), seeds)  # None, which is not used, is NaN
     if len(targets) > 1:
         rows["C"] = each
     keys = jnp.tile(seed_keys(config["seed"], seeds), len(targets))
@@ -221,7 +258,8 @@ def train(run: Run, text: Text, options: Options) -> None:
 
     def measure_epoch(state, done):
         if done == 0:  # no rows yet, but the columns that a first checkpoint saves
-            return {name: np.zeros(0) for name in (*models.rows, "epoch", *COLUMNS)}
+            names = (*models.rows, "epoch", *annealed_beta(config, 1), *COLUMNS)
+            return {name: np.zeros(0) for name in names}
         if done % length:
             return None
         return epoch_columns(models, state, text, config, done // length)
@@ -270,7 +308,8 @@ def epoch_columns(
     """A row of measures for each model, after an epoch.
 
     Loss, rec and kl of the training sentences are means over the epoch, as the parameters were
-    then; all else is of the parameters now, with the target at C.
+    then, and with what was dropped; all else is of the parameters now, with the target at C, or the
+    weight of the KL, `beta`, at its end. Where it is annealed, beta is that of the last update.
     """
     sums = np.asarray(models.spread.whole(state["sums"]))
     with np.errstate(all="ignore"):  # of a run that diverged
@@ -279,10 +318,18 @@ def epoch_columns(
             "train": measure(models, state["seeds"], text.train_sample, config),
             "dev": measure(models, state["seeds"], text.dev, config),
         }
-    columns: dict[str, Any] = models.rows | {"epoch": np.full(len(sums), epoch)}
+    once = {"epoch": epoch} | annealed_beta(config, epoch * len(text.train))
+    columns: dict[str, Any] = models.rows | {k: np.full(len(sums), v) for k, v in once.items()}
     for split, found in splits.items():
         columns |= {f"{split}_{name}": [row[name] for row in found] for name in MEASURED}
     return columns | dict(zip(("train_loss", "train_rec", "train_kl"), means.T, strict=True))
+
+
+def annealed_beta(config: Mapping[str, Any], number: int) -> dict[str, float]:
+    """The weight that the KL had in an update, where it is annealed."""
+    if config.get("annealing") is None:
+        return {}
+    return {"beta": float(VAEConfig.of(config).weight(number - 1))}
 
 
 def measure(
@@ -301,8 +348,12 @@ def measure(
     targets = np.repeat(targets_of(config), config["seeds"])
     for target, mean, log_variance, z, rec, kl, *bound in zip(targets, *coded, strict=True):
         loss = bound[0] if bound else rec
-        if has_target(config["posterior"], config["objective"]):
+        if has_target(config):
             loss = rec + config["beta"] * np.abs(kl - np.float32(target))
+        if weighs_kl(config):
+            even = jnp.full(len(kl), 1 / len(kl))
+            free = kl_above_free_bits(mean, log_variance, even, config.get("free_bits") or 0.0)
+            loss = rec + config["beta"] * np.float32(free)
         units = known = math.nan
         if all(np.isfinite(values).all() for values in (mean, log_variance, z)):
             units = float(active_units(mean))

@@ -11,7 +11,8 @@ import numpy as np
 import pytest
 from numpy_lstm import next_word_scores, numpy_lstm
 
-from jaxiso.models.vae import TextVAE, sentence_nll, total_nll
+from jaxiso.models.tokens import BOS, UNK
+from jaxiso.models.vae import TextVAE, drop_words, sentence_nll, total_nll
 
 V, E, H, Z, B, T = 20, 5, 7, 4, 6, 5
 RNG = np.random.default_rng(0)
@@ -27,8 +28,8 @@ def standard_promotion():
         yield
 
 
-def make(posterior: Any) -> tuple[TextVAE, Any]:
-    model = TextVAE(V, posterior, E, H, Z)
+def make(posterior: Any, **dropped: Any) -> tuple[TextVAE, Any]:
+    model = TextVAE(V, posterior, E, H, Z, **dropped)
     params = jax.jit(model.init)(KEY, TOKENS, LENGTHS)
     return model, params
 
@@ -87,15 +88,56 @@ def test_likelihood_is_that_of_a_decoder_run_token_by_token():
     z = RNG.normal(size=(B, Z)).astype(np.float32)
     nll = jax.jit(partial(model.apply, method=model.negative_log_likelihood))
     found: Any = nll(params, TOKENS, LENGTHS, jnp.asarray(z))
-    for i in range(B):
-        sentence = np.asarray(TOKENS)[i, : LENGTHS[i]].tolist()
-        if not sentence:
-            assert float(found[i]) == 0
-            continue
-        logits = next_word_scores(params, z[i], [1, *sentence[:-1]])
+    inputs = np.insert(TOKENS, 0, BOS, axis=1)
+    np.testing.assert_allclose(found, by_token(params, z, inputs), atol=1e-5)
+    assert found[3] == 0
+
+
+def by_token(params: Any, z: np.ndarray, inputs: np.ndarray) -> np.ndarray:
+    """-log p of each sentence, word by word, with what the decoder reads before each."""
+    found = np.zeros(B)
+    for i in np.flatnonzero(np.asarray(LENGTHS)):
+        sentence = np.asarray(TOKENS)[i, : LENGTHS[i]]
+        logits = next_word_scores(params, z[i], inputs[i, : LENGTHS[i]].tolist())
         log_p = logits - np.log(np.exp(logits).sum(1, keepdims=True))
-        expected = -log_p[np.arange(len(sentence)), sentence].sum()
-        assert float(found[i]) == pytest.approx(expected, abs=1e-5)
+        found[i] = -log_p[np.arange(len(sentence)), sentence].sum()
+    return found
+
+
+def test_dropped_words_are_unk_to_the_decoder():
+    model, params = make("diagonal", word_dropout=0.5)
+    z = RNG.normal(size=(B, Z)).astype(np.float32)
+    total = jax.jit(partial(model.apply, method=model.total_nll))
+    weights, key = jnp.arange(B, dtype=jnp.float32), jax.random.key(3)
+    inputs = jnp.asarray(np.insert(TOKENS, 0, BOS, axis=1)[:, :-1])
+    dropped = np.asarray(drop_words(jax.random.split(key, 3)[0], inputs, 0.5))
+    expected = np.arange(B) @ by_token(params, z, dropped)
+    assert float(total(params, TOKENS, LENGTHS, z, weights, key)) == pytest.approx(expected, 1e-6)
+    as_it_is = float(total(params, TOKENS, LENGTHS, z, weights))
+    whole = np.arange(B) @ by_token(params, z, np.asarray(inputs))
+    assert as_it_is == pytest.approx(whole, 1e-6) and as_it_is != pytest.approx(expected, 1e-4)
+
+
+def test_word_dropout_keeps_its_rate_and_the_begin():
+    words = jnp.where(jnp.arange(200)[None, :] == 0, BOS, jnp.full((100, 200), 7))
+    found = np.asarray(drop_words(KEY, words, 0.3))
+    assert (found[:, 0] == BOS).all() and set(np.unique(found[:, 1:])) == {UNK, 7}
+    assert (found[:, 1:] == UNK).mean() == pytest.approx(0.3, abs=0.01)
+    np.testing.assert_array_equal(drop_words(KEY, words, 0.0), words)
+
+
+def test_dropout_is_of_training_only():
+    """Where all states of the decoder are dropped, it has but its bias to go by."""
+    model, params = make("diagonal", dropout=1 - 1e-7)
+    plain, _ = make("diagonal")
+    z = jnp.asarray(RNG.normal(size=(B, Z)), jnp.float32)
+
+    def nll(model: TextVAE, *key: Any) -> np.ndarray:
+        method = model.negative_log_likelihood
+        return np.asarray(model.apply(params, TOKENS, LENGTHS, z, *key, method=method))
+
+    np.testing.assert_allclose(nll(model, KEY), np.asarray(LENGTHS) * np.log(V), rtol=1e-6)
+    np.testing.assert_array_equal(nll(model), nll(plain))
 
 
 def dense_nll(states, kernel, bias):

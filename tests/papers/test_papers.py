@@ -7,7 +7,7 @@ import csv
 import pytest
 
 from jaxiso import papers
-from jaxiso.cli.options import determining
+from jaxiso.cli.options import defaults, determining
 from jaxiso.data.corpora import CORPORA
 from jaxiso.data.tasks import TASKS
 from jaxiso.embed.options import Options as EmbedOptions
@@ -77,7 +77,7 @@ def test_rows_that_the_papers_do_not_have():
 def test_options_are_the_papers_by_default():
     ours = determining(EmbedOptions()) | {"test_items": 0, "updates": 1000}
     assert {name: ours[name] for name in papers.EMBED} == papers.EMBED
-    ours = determining(with_defaults(VAEOptions(corpus="dbpedia")))
+    ours = defaults(VAEOptions) | determining(with_defaults(VAEOptions(corpus="dbpedia")))
     assert {name: ours[name] for name in papers.VAE} == papers.VAE
     assert (ours["seeds"], ours["C"]) == (papers.VAE_SEEDS, [papers.VAE_C])
     for name, facts in papers.VAE_CORPORA.items():

@@ -10,8 +10,9 @@ from made_texts import write_corpus
 
 from jaxiso.vae.__main__ import main
 
-SMALL = ("--vocabulary", 40, "--embedding-dim", 8, "--hidden-dim", 12, "--latent-dim", 4)
-SMALL += ("--batch-size", 8, "--ramp", 10, "--C", 2, "--lr", 0.01, "--epochs", 2, "--quiet")
+SIZES = ("--vocabulary", 40, "--embedding-dim", 8, "--hidden-dim", 12, "--latent-dim", 4)
+SIZES += ("--batch-size", 8, "--lr", 0.01, "--epochs", 2)
+SMALL = (*SIZES, "--ramp", 10, "--C", 2, "--quiet")
 
 
 def run_main(*arguments: object) -> None:

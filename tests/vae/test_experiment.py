@@ -71,6 +71,44 @@ def test_loss_is_nll_and_distance_from_the_target(posterior):
     assert float(found.loss) == pytest.approx((rec + 0.7 * distance).mean(), rel=1e-5)
 
 
+@pytest.mark.parametrize("posterior", ["diagonal", "isotropic"])
+def test_loss_without_a_target(posterior):
+    """Free bits of the batch's mean KL in each dimension, and the weight that annealing gives."""
+    config = replace(CONFIG, posterior=posterior, beta=0.7, ramp=None, free_bits=0.3)
+    batch, key = make_batch(empty=2), jax.random.key(9)
+    experiment, params = started(config)
+    coded = jax.jit(experiment.code)(params, batch, key)
+    mean, log_variance = (np.asarray(x, np.float64)[:5] for x in (coded.mean, coded.log_variance))
+    each = 0.5 * (np.exp(log_variance) + mean**2 - 1 - log_variance)
+    free = np.maximum(0.3, each.mean(0)).sum()
+    found = jax.jit(experiment.losses)(params, batch, key, 99.0)
+    assert float(found.loss) == pytest.approx(float(found.rec) + 0.7 * free, rel=1e-5)
+    assert float(found.kl) == pytest.approx(each.sum(1).mean(), rel=1e-4)
+    annealing = replace(config, free_bits=None, annealing="linear", annealing_updates=4, lr=1e-12)
+    annealed = vae.make_vae(annealing)
+    state, step = jax.jit(annealed.init)(jax.random.key(0)), jax.jit(annealed.step)
+    for share in (0, 0.25, 0.5, 0.75, 1, 1):
+        state, found = step(state, batch, np.nan)
+        expected = float(found.rec) + 0.7 * share * float(found.kl)
+        assert float(found.loss) == pytest.approx(expected, rel=1e-6)
+
+
+@pytest.mark.parametrize("objective", ["vae", "iwae"])
+def test_what_is_dropped_is_drawn_anew_in_every_update(objective):
+    config = replace(CONFIG, objective=objective, word_dropout=0.4, dropout=0.1, lr=1e-12)
+    experiment, batch = vae.make_vae(config), make_batch()
+    state = jax.jit(experiment.init)(jax.random.key(0))
+    plain = jax.jit(vae.make_vae(replace(config, word_dropout=0.0, dropout=0.0)).losses)
+    step, recs = jax.jit(experiment.step), []
+    for _ in range(3):
+        key = jax.random.fold_in(state.key, state.updates)
+        as_it_is = float(plain(state.params, batch, key, 1.0).rec)
+        state, found = step(state, batch, 1.0)
+        recs.append(float(found.rec))
+        assert recs[-1] != pytest.approx(as_it_is, rel=1e-5)
+    assert len(set(recs)) == 3
+
+
 def test_empty_rows_do_not_count():
     experiment, params = started(replace(CONFIG, posterior="none"))
     key = jax.random.key(0)

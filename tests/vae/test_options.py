@@ -17,12 +17,15 @@ from jaxiso.vae.options import (
     Options,
     complete_config,
     default_name,
+    fitted,
+    kl_words,
     mark_of,
     run_config,
     targets_of,
     with_defaults,
 )
 
+CYCLICAL = {"annealing": "cyclical"}
 REFERENCE = sorted((Path(__file__).parents[2] / "runs" / "reference").glob("vae-*"))
 
 
@@ -45,6 +48,22 @@ REFERENCE = sorted((Path(__file__).parents[2] / "runs" / "reference").glob("vae-
         ({"C": (5.0, 15.0), "objective": "iwae"}, r"--C 5 15: --objective iwae has no target KL"),
         ({"samples": 5}, r"--samples 5: only for --objective iwae"),
         ({"objective": "iwae", "posterior": "none"}, r"--posterior none has none"),
+        (
+            {"word_dropout": 1.0},
+            r"--word-dropout 1\.0: must be a finite number at least 0 and below",
+        ),
+        ({"dropout": -0.1}, r"--dropout -0\.1: must be a finite number at least 0 and below 1"),
+        ({"free_bits": -1.0}, r"--free-bits -1\.0: must be a finite number at least 0"),
+        ({"annealing_updates": 9}, r"--annealing-updates 9: only with --annealing linear or"),
+        (
+            CYCLICAL | {"annealing_updates": 7},
+            r"--annealing-updates 7: .* at least 8, two for each",
+        ),
+        (CYCLICAL | {"C": (5.0,)}, r"--C 5: --annealing takes the place of a target KL"),
+        ({"free_bits": 0.0, "C": (5.0, 15.0)}, r"--C 5 15: --free-bits takes the place"),
+        (CYCLICAL | {"ramp": 9}, r"--ramp 9: --annealing takes the place of a target KL"),
+        (CYCLICAL | {"posterior": "none"}, r"--annealing: --posterior none has no KL in its loss"),
+        ({"free_bits": 1.0, "objective": "iwae"}, r"--free-bits: --objective iwae has no KL"),
     ],
 )
 def test_bad_options(options, message):
@@ -90,6 +109,43 @@ def test_precision_is_recorded_where_it_is_chosen():
     chosen = with_defaults(Options(corpus="dbpedia", precision="BF16_BF16_F32_X6"))
     assert run_config(chosen)["precision"] == "BF16_BF16_F32_X6"
     assert default_name(chosen, "dbpedia").endswith("-20epochs-precisionBF16_BF16_F32_X6")
+
+
+def test_a_training_without_a_target():
+    options = Options(annealing="cyclical", free_bits=0.5, word_dropout=0.3, corpus="dbpedia")
+    chosen = fitted(options, 900)
+    config = run_config(with_defaults(chosen))
+    assert config["C"] is config["ramp"] is None and config["annealing_updates"] == 900
+    name = "dbpedia-isotropic-3seeds-20epochs-annealingcyclical-freebits0.5-worddropout0.3"
+    assert default_name(with_defaults(options), "dbpedia") == name
+    assert kl_words(config) == ["cyclical annealing", "0.5 free bits", "word dropout 0.3"]
+    assert set(unlike(config, vae_settings("dbpedia"))) == {
+        "annealing",
+        "free_bits",
+        "word_dropout",
+    }
+    whole = config | {"experiment": "vae", "sentences": 9, "tokens": 99, "ids": 12_003}
+    whole |= {"vocabulary_digest": "ab"}
+    assert complete_config(whole, "run") == whole
+    assert targets_of(whole) == [None] and mark_of(whole, None) == ""
+    for changed in ({"annealing_updates": None}, {"C": 15.0}, {"annealing": "slow"}):
+        with pytest.raises(InputError, match=r"run/config\.json: .* is it damaged\?"):
+            complete_config(whole | changed, "run")
+    assert kl_words({"free_bits": 0.0}) == ["plain ELBO"] and kl_words({}) == []
+
+
+def test_a_rise_fits_the_length_of_the_training():
+    for corpus, updates, ramp in (
+        *(("dbpedia", 21_880, 5000), ("yahoo", 15_640, 5000), ("own.txt", 320, 106)),
+        *(("lee", 3000, 500), ("lee", 2, 1)),
+    ):
+        assert fitted(Options(corpus=corpus), updates).ramp == ramp
+        linear = fitted(Options(corpus=corpus, annealing="linear"), updates)
+        assert (linear.ramp, linear.annealing_updates) == (None, ramp)
+    assert fitted(Options(ramp=77), 9).ramp == 77
+    assert fitted(Options(posterior="none"), 9).ramp is None  # as usual for the corpus
+    with pytest.raises(InputError, match=r"--annealing-updates 7: .* at least 8"):
+        fitted(Options(annealing="cyclical"), 7)
 
 
 def test_configs_of_earlier_versions_get_later_defaults():

@@ -42,6 +42,18 @@ def test_runs_that_differ_by_their_seed_are_pooled_beside_the_paper():
     ]
 
 
+def test_what_is_trained_against_collapse_has_a_name_of_its_own():
+    free = {"C": None, "ramp": None, "free_bits": 0.5, "dropout": 0.2}
+    without, target = pool([evaluation(0, [1.0], dropout=0.2), evaluation(0, [2.0], **free)])
+    assert target.name == "dbpedia, diagonal, C = 5, dropout 0.2" and target.reported
+    assert without.name == "dbpedia, diagonal, 0.5 free bits, dropout 0.2"
+    assert without.target_kl is None and not without.reported
+    assert without.unlike_the_paper[-2:] == [
+        "0.5 free bits (nats a dimension), no target C",
+        "dropout 0.2",
+    ]
+
+
 def test_a_seed_counts_once():
     three, one, other = (
         evaluation(0, [1.0, 2.0, 3.0], "three"),

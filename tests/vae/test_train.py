@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -16,11 +17,20 @@ from jaxiso.cli.console import InputError
 from jaxiso.cli.options import determining
 from jaxiso.runs import read_config
 from jaxiso.seeds import ONE_DEVICE
+from jaxiso.vae.evaluate import load_models
 from jaxiso.vae.experiment import VAEConfig, make_vae
-from jaxiso.vae.options import Options, with_defaults
-from jaxiso.vae.train import MEASURED, load_text, load_training, measure, operations, start
+from jaxiso.vae.options import Options, complete_config, with_defaults
+from jaxiso.vae.train import (
+    MEASURED,
+    announce_kl,
+    load_text,
+    load_training,
+    measure,
+    operations,
+    start,
+)
 
-from .conftest import SMALL, run_main
+from .conftest import SIZES, SMALL, run_main
 
 
 def table_of(run: Path):
@@ -94,6 +104,50 @@ def test_a_killed_run_ends_in_the_same_bits(trained, corpus, tmp_path, capsys):
     assert table_of(out).equals(table_of(trained))
     ours, theirs = (json.loads((run / "result.json").read_text()) for run in (out, trained))
     assert ours["model"] == theirs["model"]
+
+
+def test_a_run_against_collapse(corpus, tmp_path, capsys):
+    """Its weight of the KL is recorded; it resumes to the bit, and can be evaluated."""
+    out = tmp_path / "run"
+    cures = ("--annealing", "cyclical", "--annealing-updates", 20, "--free-bits", 0.1)
+    cures += ("--word-dropout", 0.3, "--dropout", 0.2, "--seeds", 2)
+    run_main("--corpus", corpus, *SIZES, *cures, "--out", out)
+    shown = capsys.readouterr().err
+    assert "weight of the KL (cyclical annealing): rises to 1 over 20 of 24 updates" in shown
+    table = table_of(out).to_pandas()
+    np.testing.assert_allclose(table["beta"], [0.4, 0.4, 1, 1])  # the second in a cycle of five
+    elbo = table["dev_rec"] + table["dev_kl"]
+    assert (table["dev_loss"] >= elbo - 1e-4).all() and (table["dev_loss"] < elbo + 0.4).all()
+    config = read_config(out)
+    assert (config["C"], config["ramp"], config["free_bits"]) == (None, None, 0.1)
+    with pytest.raises(InputError, match=r"annealing_updates: there 20, now 24"):
+        run_main("--corpus", corpus, *SIZES, *cures[:2], *cures[4:], "--out", out, "--quiet")
+    model = json.loads((out / "result.json").read_text())["model"]
+    shutil.rmtree(out / "checkpoints" / "24")
+    (out / "result.json").unlink()
+    run_main("--corpus", corpus, *SIZES, *cures, "--out", out, "--quiet")
+    assert json.loads((out / "result.json").read_text())["model"] == model
+    assert table_of(out).to_pandas().equals(table)
+    (trained,) = load_models(out)
+    assert trained.digest == model and trained.config == complete_config(config, out)
+
+
+def test_a_rise_that_does_not_end_is_warned_of(capsys):
+    def said(**chosen: Any) -> str:
+        config = {"C": 15.0, "ramp": 106, "posterior": "diagonal", "objective": "vae", "beta": 1.0}
+        sizes = {"ids": 9, "embedding_dim": 8, "hidden_dim": 8, "latent_dim": 4}
+        announce_kl(config | sizes | chosen, 320, quiet=False)
+        return capsys.readouterr().err
+
+    assert said() == "target KL: rises to 15 nats over 106 of 320 updates\n"
+    shown = said(ramp=5000, C=[5.0, 15.0])
+    assert "warning: --ramp 5000: the training is shorter, and ends at 0.32, 0.96 of 5, 15" in shown
+    elbo = {"C": None, "ramp": None, "annealing": "linear", "annealing_updates": 638}
+    shown = said(**elbo)
+    assert (
+        "warning: --annealing-updates 638: the training is shorter, and ends at 0.5 of 1" in shown
+    )
+    assert said(C=None, ramp=None, free_bits=0.0) == said(posterior="none") == ""
 
 
 def test_a_run_that_diverges_says_when(corpus, tmp_path, capsys):
