@@ -2,21 +2,13 @@
 
 from __future__ import annotations
 
-from typing import Protocol
-
 from jaxiso.cli.console import InputError
-from jaxiso.cli.machine import ProcessOptions, keep_compiled_programs, start_processes
+from jaxiso.cli.machine import keep_compiled_programs, start_processes
+from jaxiso.cli.options import ProcessOptions
 from jaxiso.metrics.points import set_precision
 
 
-class ComputeOptions(ProcessOptions, Protocol):
-    """Options of commands that compute in several processes, in a precision of choice."""
-
-    @property
-    def precision(self) -> str: ...  # noqa: D102
-
-
-def start(options: ComputeOptions) -> None:
+def start(options: ProcessOptions) -> None:
     """Connects all processes, sets how numbers are multiplied, and keeps compiled programs.
 
     Raises:

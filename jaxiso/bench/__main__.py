@@ -6,7 +6,8 @@ from collections.abc import Sequence
 
 from jaxiso.bench.options import ABOUT, Options
 from jaxiso.cli.console import note, run_command
-from jaxiso.cli.options import determining, parse
+from jaxiso.cli.options import determining
+from jaxiso.cli.parsing import parse
 
 
 def main(arguments: Sequence[str] | None = None) -> None:

@@ -11,10 +11,9 @@ from pathlib import Path
 from typing import Annotated, Literal
 
 from annotated_types import Ge, Gt
-from tyro.conf import arg
 
 from jaxiso.cli.console import InputError
-from jaxiso.cli.options import FREE, Checked, Quiet, Seed, check_plot
+from jaxiso.cli.options import FREE, MEASUREMENT, OUTPUT, Checked, Quiet, Seed, check_plot
 
 ABOUT = """\
 Speed and memory of jaxiso beside its peers on this machine, in one run.
@@ -49,18 +48,18 @@ size of the polarity task, the LSTM-VAE with 1, 3 and 9 models side by side, and
 class Options(Checked):
     """The command line; each field is an option."""
 
-    what: Literal["all", "metrics", "vae", "scaling", "gpu"] = "all"
+    what: Annotated[Literal["all", "metrics", "vae", "scaling", "gpu"], MEASUREMENT] = "all"
     """What to measure; all: metrics and vae."""
     points: Annotated[int, Ge(3)] = 10_662
-    """Metrics: number of points. By default as many as the paper's polarity task has."""
+    """Metrics: number of points. By default as many as jaxiso.embed's polarity task has."""
     dim: Annotated[int, Ge(2)] = 384
     """Metrics: dimensions of a point. By default those of all-MiniLM-L6-v2."""
     clusters: Annotated[int, Ge(2)] = 2
     """Metrics: number of clusters."""
     size: Literal["tiny", "small", "paper"] = "small"
     """VAE: vocabulary, sizes of embeddings, LSTMs and code, sentences a batch. small: 6003,
-    100/192/32, 128. paper: 12003, 200/512/32, 128; many minutes on a CPU. tiny: to try the
-    command."""
+    100/192/32, 128. paper: 12003, 200/512/32, 128, those of "On the Effect of Isotropy on VAE
+    Representations of Text"; many minutes on a CPU. tiny: to try the command."""
     updates: Annotated[int, Ge(1)] = 4
     """VAE: updates in one timed call."""
     seeds: Annotated[int, Ge(1)] = 3
@@ -72,9 +71,9 @@ class Options(Checked):
     repeats: Annotated[int, Ge(1)] = 5
     """Timed calls of each, after a first one that does not count."""
     seed: Seed = 0
-    json: Annotated[Path | None, FREE, arg(metavar="PATH")] = None
+    json: Annotated[Path | None, FREE, OUTPUT] = None
     """File to write the figures to."""
-    plot: Annotated[Path | None, FREE, arg(metavar="PATH")] = None
+    plot: Annotated[Path | None, FREE] = None
     """Scaling: file for a figure, written as .png and .pdf."""
     quiet: Quiet = False
 

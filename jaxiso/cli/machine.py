@@ -12,9 +12,10 @@ import re
 from collections.abc import Sequence
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING
 
 from jaxiso.cli.console import InputError, be_other_process, first_line
+from jaxiso.cli.options import ProcessOptions
 from jaxiso.cli.relay import relay_errors
 from jaxiso.cli.rendezvous import meet
 
@@ -38,21 +39,6 @@ PACKAGES = (
 
 HEARTBEAT = 30
 """Seconds without a sign of life after which a process counts as dead, and the others end."""
-
-
-class ProcessOptions(Protocol):
-    """Options of commands that run in several processes; their types are in `cli.options`."""
-
-    @property
-    def distributed(self) -> bool: ...  # noqa: D102
-    @property
-    def coordinator(self) -> str | None: ...  # noqa: D102
-    @property
-    def processes(self) -> int | None: ...  # noqa: D102
-    @property
-    def process(self) -> int | None: ...  # noqa: D102
-    @property
-    def timeout(self) -> float: ...  # noqa: D102
 
 
 def cache_dir() -> Path:

@@ -16,12 +16,11 @@ from __future__ import annotations
 
 import dataclasses
 import math
-import re
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
-from typing import Annotated, Any, Literal, TypeVar, get_args, get_origin, get_type_hints
+from typing import Annotated, Any, Literal, get_args, get_origin, get_type_hints
 
 from annotated_types import Ge, Gt, Le, Lt
 from tyro.conf import arg
@@ -65,6 +64,20 @@ class Later:
 
 LATER = Later()
 
+
+class Group:
+    """Marks where --help shows an option, and those after it until the next such mark."""
+
+    def __init__(self, name: str) -> None:
+        self.name = name
+
+
+GROUPS = ("data", "training", "measurement", "output", "device")
+"""In the order that --help has them."""
+DATA, TRAINING, MEASUREMENT, OUTPUT, DEVICE = map(Group, GROUPS)
+GENERAL = Group("")
+"""With --help itself."""
+
 MOST = 2**31 - 1
 """The largest whole number an option may be where it says nothing else: what 32 bits count to."""
 
@@ -72,6 +85,7 @@ Seed = Annotated[int, Ge(0), Lt(2**32), arg(help="Number that all random draws s
 DataDir = Annotated[
     Path | None,
     FREE,
+    DATA,
     arg(
         help="Folder with <corpus>/<split>.jsonl[.gz]. By default $JAXISO_DATA; what is not there "
         "comes from the Hugging Face hub."
@@ -80,59 +94,33 @@ DataDir = Annotated[
 Out = Annotated[
     Path | None,
     FREE,
+    OUTPUT,
     arg(help="Run directory. By default runs/ and a name made of the options."),
 ]
 Overwrite = Annotated[
-    bool, FREE, arg(help="Delete an earlier run in that directory and start anew.")
+    bool, FREE, OUTPUT, arg(help="Delete an earlier run in that directory and start anew.")
 ]
 DryRun = Annotated[
     bool,
     FREE,
+    OUTPUT,
     arg(help="Print sizes, parameters, memory and an estimate of the time; train nothing."),
 ]
-Quiet = Annotated[bool, FREE, arg(help="No notes and no progress bar: the result only.")]
+Quiet = Annotated[bool, FREE, GENERAL, arg(help="No notes and no progress bar: the result only.")]
 Transform = Annotated[
     str,
     Written(check_transform),
+    DATA,
     arg(
         metavar="STEPS",
         help="What is done to the vectors first, in this order, with commas between: "
         f"{usage()}. Fitted on all vectors; see jaxiso.transforms.",
     ),
 ]
-Precision = Annotated[
-    Literal["highest", "BF16_BF16_F32_X3", "BF16_BF16_F32_X6", "TF32_TF32_F32_X3"],
-    LATER,
-    arg(
-        help="How float32 numbers are multiplied. highest: in full. The others are for tensor "
-        "cores, with sums of numbers of fewer bits: faster, and nearly as exact, X3 of bfloat16 "
-        "the least."
-    ),
-]
-Distributed = Annotated[
-    bool,
-    FREE,
-    arg(
-        help="Compute with all processes of this SLURM, Open MPI or Kubernetes job, one a host or "
-        "a GPU. The run directory has to be on a file system that they share."
-    ),
-]
-Coordinator = Annotated[
-    str | None,
-    FREE,
-    arg(
-        help="HOST:PORT of process 0: the same by hand. Every process is started by the same "
-        "command with --processes N, and with a --process of its own."
-    ),
-]
-Processes = Annotated[int | None, Ge(1), FREE, arg(help="How many processes there are.")]
-Process = Annotated[int | None, Ge(0), FREE, arg(help="Which one this is, counted from 0.")]
-Timeout = Annotated[
-    float, Gt(0), Le(10**6), FREE, arg(help="Seconds in which all processes have to come.")
-]
 Labels = Annotated[
     str | None,
     FREE,
+    DATA,
     arg(
         help="A column or array of the files of vectors; or a file: .txt with a label a line (or a "
         "word, a tab and its label), .npy, .npz, .safetensors, .csv, .tsv, .parquet, .jsonl."
@@ -141,6 +129,7 @@ Labels = Annotated[
 LabelColumn = Annotated[
     str | None,
     FREE,
+    DATA,
     arg(
         help="Which column, array or field of the file of labels. By default label, labels, y, "
         "class, target, or the only one."
@@ -149,6 +138,7 @@ LabelColumn = Annotated[
 Array = Annotated[
     str | None,
     FREE,
+    DATA,
     arg(
         help="Which array, or column of lists, holds the vectors. By default X, embeddings or "
         "vectors, or the only one with two dimensions."
@@ -176,34 +166,29 @@ class Checked:
                 object.__setattr__(self, name, found if several else found[0])
 
 
-Options = TypeVar("Options")
+@dataclass(frozen=True)
+class ProcessOptions(Checked):
+    """Options of commands that compute in several processes, in a precision of choice."""
 
-
-def parse(
-    options: type[Options], *, prog: str, description: str, arguments: Sequence[str] | None
-) -> Options:
-    """Reads a command line; prints help, or what is wrong with it, and exits.
-
-    Args:
-        options: the dataclass.
-        prog: the command as the user types it.
-        description: shown by --help.
-        arguments: those after `prog`; None for this process's.
-
-    Raises:
-        InputError: a value is out of bounds.
-    """
-    import tyro
-
-    return tyro.cli(
-        options,
-        prog=prog,
-        # tyro sets what does not begin with a letter apart, as if the blank line were not there.
-        description=re.sub(r"\n\n(?![^\W\d_])", "\n", description),
-        args=None if arguments is None else list(arguments),
-        # `--out PATH`, not `--out {None}|PATH`; and a directory may be called None.
-        config=(tyro.conf.DisallowNone,),
-    )
+    precision: Annotated[
+        Literal["highest", "BF16_BF16_F32_X3", "BF16_BF16_F32_X6", "TF32_TF32_F32_X3"],
+        LATER,
+        DEVICE,
+    ] = "highest"
+    """How float32 numbers are multiplied. highest: in full. The others are for tensor cores, with
+    sums of numbers of fewer bits: faster, and nearly as exact, X3 of bfloat16 the least."""
+    distributed: Annotated[bool, FREE] = False
+    """Compute with all processes of this SLURM, Open MPI or Kubernetes job, one a host or a GPU.
+    The run directory has to be on a file system that they share."""
+    coordinator: Annotated[str | None, FREE, arg(metavar="HOST:PORT")] = None
+    """Address of process 0: the same by hand. Every process is started by the same command with
+    --processes N, and with a --process of its own."""
+    processes: Annotated[int | None, Ge(1), FREE] = None
+    """How many processes there are."""
+    process: Annotated[int | None, Ge(0), FREE] = None
+    """Which one this is, counted from 0."""
+    timeout: Annotated[float, Gt(0), Le(10**6), FREE] = 300.0
+    """Seconds in which all processes have to come."""
 
 
 def flag(name: str) -> str:

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from jaxiso.cli.console import run_command
 from jaxiso.cli.files import plain_name
-from jaxiso.cli.options import parse
+from jaxiso.cli.parsing import parse
 from jaxiso.embed.options import Options, default_name, description
 
 

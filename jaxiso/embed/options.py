@@ -1,12 +1,11 @@
 """Trains pretrained vectors under a linear classifier and measures their geometry.
 
-The experiment of "Isotropy, Clusters, and Classifiers": the vectors themselves are parameters, and
-IsoScore and silhouette are measured before training and after every update.
+The experiment of the paper "Isotropy, Clusters, and Classifiers": the vectors themselves are
+parameters, and IsoScore and silhouette are measured before training and after every update.
 
 With no option at all it tells scikit-learn's even digits from odd ones, which needs no download.
-Your own vectors:
---vectors FILE, of any format that jaxiso.score reads, such as .npz with arrays X (n, d) and y (n
-labels).
+Your own vectors: --vectors FILE, of any format that jaxiso.score reads, such as .npz with arrays X
+(n, d) and y (n labels).
 
 A run that was interrupted goes on with the same command (without --overwrite), and ends in the same
 numbers.
@@ -26,27 +25,26 @@ from pathlib import Path
 from typing import Annotated, Any, Literal
 
 from annotated_types import Ge, Gt, Le, Lt
+from tyro.conf import arg
 
 from jaxiso.cli.console import InputError
 from jaxiso.cli.options import (
+    DATA,
     FREE,
+    MEASUREMENT,
+    OUTPUT,
+    TRAINING,
     Array,
-    Checked,
-    Coordinator,
     DataDir,
-    Distributed,
     DryRun,
     LabelColumn,
     Labels,
     Or,
     Out,
     Overwrite,
-    Precision,
-    Process,
-    Processes,
+    ProcessOptions,
     Quiet,
     Seed,
-    Timeout,
     Transform,
     determining,
     flag,
@@ -61,10 +59,10 @@ LEAST, MOST = 1e-30, 1e30
 
 
 @dataclass(frozen=True)
-class Options(Checked):
+class Options(ProcessOptions):
     """The command line; each field is an option. Defaults are the paper's settings."""
 
-    task: str = "parity"
+    task: Annotated[str, DATA] = "parity"
     """What to train on; the tasks are listed above."""
     vectors: Annotated[Path | None, FREE] = None
     """Your own vectors instead of a task: a file of any format that jaxiso.score reads. A .npz file
@@ -79,26 +77,33 @@ class Options(Checked):
     """Of words, for pos and supersense: a word2vec or GloVe file (.bin, .bin.gz, .txt). By
     default the one in the data directory."""
     data_dir: DataDir = None
-    seeds: Annotated[int, Ge(1)] = EMBED["seeds"]
+    seeds: Annotated[int, Ge(1), TRAINING] = EMBED["seeds"]
     """Number of seeds, trained side by side."""
     seed: Seed = 0
     updates: Annotated[int | None, Ge(1)] = None
     """Number of updates. By default the paper's: 1000, and 250 for the GLUE tasks."""
-    every: Annotated[int, Ge(1)] = EMBED["every"]
+    every: Annotated[int, Ge(1), MEASUREMENT] = EMBED["every"]
     """Measure after each k-th update only. That changes the correlations: the points before the
     curve bends weigh differently."""
-    lr: Annotated[float, Ge(LEAST), Le(MOST)] = EMBED["lr"]
+    lr: Annotated[float, TRAINING, Ge(LEAST), Le(MOST)] = EMBED["lr"]
     """Learning rate of Adam."""
     reduction: Literal["sum", "mean"] = "sum"
     """What Adam sees of the loss over items (for several labels an item, over items and labels).
     The paper says mean, but its numbers are those of a sum: a mean over many items has gradients so
     small that Adam's ε, 1e-8, slows it down. The metrics table has the mean either way."""
-    scale: Annotated[float, Ge(LEAST), Le(MOST)] = EMBED["scale"]
+    scale: Annotated[float, DATA, Ge(LEAST), Le(MOST)] = EMBED["scale"]
     """Multiplies the pretrained vectors. Matters because Adam's steps are absolute."""
     transform: Transform = EMBED["transform"]
-    sample: Annotated[int, Ge(3), Or(0)] = EMBED["sample"]
+    sample: Annotated[int, Ge(3), Or(0), MEASUREMENT] = EMBED["sample"]
     """Measure a fresh random sample of this many items where a task has more; 0 for all."""
-    isotropy: Annotated[tuple[float, ...] | None, Or(0), Ge(LEAST), Le(MOST)] = None
+    isotropy: Annotated[
+        tuple[float, ...] | None,
+        TRAINING,
+        Or(0),
+        Ge(LEAST),
+        Le(MOST),
+        arg(metavar="FLOAT [FLOAT ...]"),
+    ] = None
     """Adds λ·(1 - IsoScore) of the vectors to the loss, for each λ given: all of them and all
     seeds train side by side, and the run draws the frontier of silhouette, accuracy and IsoScore.
     0 is the paper's loss."""
@@ -112,25 +117,19 @@ class Options(Checked):
     of items whose nearest centroid is that of their own label."""
     triplets: Annotated[int, Ge(1)] = 4096
     """Triples of items drawn for each update, for --loss triplet."""
-    track: bool = False
+    track: Annotated[bool, MEASUREMENT] = False
     """Measure Calinski-Harabasz, Davies-Bouldin and Dunn as well; Dunn takes as long as the
     silhouette."""
-    test_fraction: Annotated[float | None, Gt(0), Lt(1)] = None
+    test_fraction: Annotated[float | None, Gt(0), Lt(1), DATA] = None
     """Hold out this share of the items, of every label alike, and measure them too. Vectors that
     only held-out items read are not trained: they stay as pretrained, and nothing but the
     classifier changes for them; those that items of both kinds read are trained."""
-    checkpoint_every: Annotated[int, Ge(0), FREE] = 50
+    checkpoint_every: Annotated[int, Ge(0), FREE, OUTPUT] = 50
     """Updates between checkpoints; one more is made whenever ten minutes have passed. 0 for none
     but the last."""
     out: Out = None
     overwrite: Overwrite = False
     dry_run: DryRun = False
-    precision: Precision = "highest"
-    distributed: Distributed = False
-    coordinator: Coordinator = None
-    processes: Processes = None
-    process: Process = None
-    timeout: Timeout = 300.0
     quiet: Quiet = False
 
     def __post_init__(self) -> None:

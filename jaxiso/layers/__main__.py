@@ -6,7 +6,7 @@ import time
 from collections.abc import Sequence
 
 from jaxiso.cli.console import note, print_json, run_command
-from jaxiso.cli.options import parse
+from jaxiso.cli.parsing import parse
 from jaxiso.layers.options import ABOUT, Options
 
 

@@ -10,10 +10,14 @@ from pathlib import Path
 from typing import Annotated, Literal
 
 from annotated_types import Ge
-from tyro.conf import arg
+from tyro.conf import FlagCreatePairsOff, arg
 
 from jaxiso.cli.console import InputError
 from jaxiso.cli.options import (
+    DATA,
+    DEVICE,
+    MEASUREMENT,
+    OUTPUT,
     Checked,
     DataDir,
     Or,
@@ -49,10 +53,10 @@ is encoded is kept on disk, so that a second run takes seconds.
 class Options(Checked):
     """The command line; each field is an option."""
 
-    texts: str = ""
+    texts: Annotated[str, DATA] = ""
     """File of texts: .txt (a text a line), .csv, .tsv, .jsonl, .parquet, .arrow, .feather, a folder
     by datasets.save_to_disk; or a corpus: lee, dbpedia, yahoo, brown."""
-    encoder: tuple[str, ...] = ("minilm",)
+    encoder: Annotated[tuple[str, ...], arg(metavar="MODEL [MODEL ...]")] = ("minilm",)
     """One or more models: minilm, mpnet, roberta, a folder, or a name on the hub (owner/name)."""
     labels: str | None = None
     """A column or field of the texts' file; or a file of labels, one a text."""
@@ -66,20 +70,20 @@ class Options(Checked):
     pooling: Literal["mean", "cls", "last"] = "mean"
     """A text's vector: the mean of its tokens, its first token, or its last."""
     transform: Transform = "none"
-    tokens: bool = False
+    tokens: Annotated[bool, MEASUREMENT] = False
     """Measure the vectors of single tokens instead of texts."""
     token_sample: Annotated[int, Ge(20)] = 10_000
     """Tokens to draw; up to as many again are kept of words and of whole texts."""
-    batch_size: Annotated[int | None, Ge(1)] = None
+    batch_size: Annotated[int | None, Ge(1), DEVICE] = None
     """Texts at a time, rounded down to a power of two. By default what suits their length and the
     device."""
     data_dir: DataDir = None
-    seed: Seed = 0
-    no_error: bool = False
+    seed: Annotated[Seed, MEASUREMENT] = 0
+    no_error: FlagCreatePairsOff[bool] = False
     """No standard errors; those of clusters take twenty times as long as the measures."""
-    json: bool = False
+    json: Annotated[bool, OUTPUT] = False
     """Print JSON instead of tables."""
-    plot: Annotated[Path | None, arg(metavar="PATH")] = None
+    plot: Path | None = None
     """File for a figure, written as .png and .pdf: each measure by layer."""
     quiet: Quiet = False
 

@@ -22,11 +22,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated
 
-from tyro.conf import Positional
+from tyro.conf import Positional, arg
 
 from jaxiso.cli.console import InputError, note, printer, run_command
 from jaxiso.cli.files import locked
-from jaxiso.cli.options import FREE, Checked, Quiet, parse
+from jaxiso.cli.options import FREE, OUTPUT, Checked, Quiet
+from jaxiso.cli.parsing import parse
 from jaxiso.runs import CONFIG
 
 
@@ -34,9 +35,9 @@ from jaxiso.runs import CONFIG
 class Options(Checked):
     """The command line; each field is an option."""
 
-    runs: Annotated[Positional[tuple[Path, ...]], FREE] = ()
+    runs: Annotated[Positional[tuple[Path, ...]], FREE, arg(metavar="[RUN-OR-FOLDER ...]")] = ()
     """Run directories, or folders that hold some. By default runs and runs/reference."""
-    out: Annotated[Path, FREE] = Path("runs/report")
+    out: Annotated[Path, FREE, OUTPUT] = Path("runs/report")
     """Folder that the report is written to."""
     quiet: Quiet = False
 

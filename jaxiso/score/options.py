@@ -10,21 +10,18 @@ from pathlib import Path
 from typing import Annotated, Literal
 
 from annotated_types import Ge
-from tyro.conf import Positional, arg
+from tyro.conf import FlagCreatePairsOff, Positional, arg
 
 from jaxiso.cli.console import InputError
 from jaxiso.cli.options import (
-    Checked,
-    Coordinator,
+    DATA,
+    MEASUREMENT,
+    OUTPUT,
     DataDir,
-    Distributed,
     Or,
-    Precision,
-    Process,
-    Processes,
+    ProcessOptions,
     Quiet,
     Seed,
-    Timeout,
     Transform,
     check_plot,
     refuse_repeats,
@@ -54,17 +51,18 @@ against all, and Dunn's index is bounded from above. Ctrl-C prints what is known
 
 Vectors of words get labels by word: from JSON lines {"word": "run", "labels": ["noun", "verb"]}, or
 from a table or text of words and labels. Words without a label are left out of all measures. Where
-a vector has several labels, each set of labels is a cluster, as in the paper.
+a vector has several labels, each set of labels is a cluster, as in the paper "Isotropy, Clusters,
+and Classifiers".
 """
 
 
 @dataclass(frozen=True)
-class Options(Checked):
+class Options(ProcessOptions):
     """The command line; each field is an option."""
 
-    files: Positional[tuple[Path, ...]] = ()
+    files: Annotated[Positional[tuple[Path, ...]], arg(metavar="[FILE ...]")] = ()
     """One or more files of vectors."""
-    labels: str | None = None
+    labels: Annotated[str | None, DATA] = None
     """A column or array of the files of vectors; or a file: .txt with a label a line (or a word, a
     tab and its label), .npy, .npz, .safetensors, .csv, .tsv, .jsonl, .parquet, .arrow, .feather."""
     label_column: str | None = None
@@ -74,7 +72,7 @@ class Options(Checked):
     """Measure texts, in place of files of vectors: .txt (a text a line), .csv, .tsv, .jsonl,
     .parquet, .arrow, .feather, a folder by datasets.save_to_disk; or a corpus: lee, dbpedia, yahoo,
     brown. Labels are a column or field of it, or a file."""
-    encoder: tuple[str, ...] = ("minilm",)
+    encoder: Annotated[tuple[str, ...], arg(metavar="MODEL [MODEL ...]")] = ("minilm",)
     """Models for the texts: minilm, mpnet, roberta, a folder, or a name on the hub (owner/name)."""
     text_field: str | None = None
     """Which column or field holds the texts. By default text, sentence, content, document, or the
@@ -85,10 +83,10 @@ class Options(Checked):
     array: str | None = None
     """Which array, or column of lists, holds the vectors. By default X, embeddings or vectors, or
     the only one with two dimensions."""
-    transform: tuple[Transform, ...] = ("none",)
+    transform: Annotated[tuple[Transform, ...], arg(metavar="STEPS [STEPS ...]")] = ("none",)
     """What is done to the vectors first, each of several side by side, such as none abtt:3 whiten:
     steps with commas between, see jaxiso.transforms. It takes all vectors into memory."""
-    by_label: bool = False
+    by_label: Annotated[bool, MEASUREMENT] = False
     """Also a table of each label's vectors by themselves."""
     metric: Literal["euclidean", "cosine", "sqeuclidean"] = "euclidean"
     """Distance of the silhouettes. Cosine and squared Euclidean (sqeuclidean) take linear time, and
@@ -100,20 +98,14 @@ class Options(Checked):
     sample_size: Annotated[int | None, Ge(2)] = None
     """Take the Euclidean silhouette from a sample of this many vectors. By default 10,000, where
     all take over a minute."""
-    no_error: bool = False
+    no_error: FlagCreatePairsOff[bool] = False
     """No standard errors of IsoScore, effective rank and mean cosine, for speed. They are left out
     in any case where vectors have more than 33 million numbers, or several processes share them."""
     seed: Seed = 0
-    json: bool = False
+    json: Annotated[bool, OUTPUT] = False
     """Print JSON instead of tables."""
-    plot: Annotated[Path | None, arg(metavar="PATH")] = None
+    plot: Path | None = None
     """File for a figure, written as .png and .pdf: variances, cosines, silhouettes by label."""
-    precision: Precision = "highest"
-    distributed: Distributed = False
-    coordinator: Coordinator = None
-    processes: Processes = None
-    process: Process = None
-    timeout: Timeout = 300.0
     quiet: Quiet = False
 
     def __post_init__(self) -> None:

@@ -6,7 +6,7 @@ import sys
 from pathlib import Path
 
 from jaxiso.cli.console import run_command
-from jaxiso.cli.options import parse
+from jaxiso.cli.parsing import parse
 from jaxiso.vae.options import (
     ABOUT,
     ABOUT_EVALUATE,

@@ -11,27 +11,26 @@ from pathlib import Path
 from typing import Annotated, Any, Literal, get_args, get_origin
 
 from annotated_types import Ge, Gt, Lt
-from tyro.conf import Positional
+from tyro.conf import Positional, arg
 
 from jaxiso import papers
 from jaxiso.cli.console import InputError
 from jaxiso.cli.files import plain_name
 from jaxiso.cli.options import (
+    DATA,
     FREE,
     LATER,
+    MEASUREMENT,
+    OUTPUT,
+    TRAINING,
     Checked,
-    Coordinator,
     DataDir,
-    Distributed,
     DryRun,
     Out,
     Overwrite,
-    Precision,
-    Process,
-    Processes,
+    ProcessOptions,
     Quiet,
     Seed,
-    Timeout,
     determining,
     fields_of,
     flag,
@@ -40,7 +39,7 @@ from jaxiso.cli.options import (
 )
 
 ABOUT = """\
-Trains the LSTM-VAE of "On the Effect of Isotropy on VAE Representations of Text".
+Trains the LSTM-VAE of the paper "On the Effect of Isotropy on VAE Representations of Text".
 
 The posterior is a Gaussian with a variance for each dimension (diagonal), or with one for all of
 them (isotropic); none trains an autoencoder. The KL is held at a target C; or, in place of that,
@@ -54,10 +53,11 @@ python -m jaxiso.vae evaluate RUN [RUN …] evaluates trained models; it has a -
 """
 
 ABOUT_EVALUATE = """\
-Evaluates trained LSTM-VAEs: every measurement of paper B, and the geometry of paper A.
+Evaluates trained LSTM-VAEs: every measurement of paper B, "On the Effect of Isotropy on VAE
+Representations of Text", and the geometry of paper A, "Isotropy, Clusters, and Classifiers".
 
 RUN is the directory of a training (its --out). The measurements go to RUN/evaluation.json, each
-part as soon as it is measured, figures to RUN/figures; tables show all runs beside the paper's
+part as soon as it is measured, figures to RUN/figures; tables show all runs beside paper B's
 numbers. Runs that differ by their --seed only are averaged. Parts:
 
 - reconstruction: rec, KL, active units, BLEU and ROUGE of greedy decoding (Table 4)
@@ -117,16 +117,16 @@ FEWEST = 8
 
 
 @dataclass(frozen=True)
-class Options(Checked):
+class Options(ProcessOptions):
     """The command line; each field is an option. None: depends on the corpus, see `DEFAULTS`."""
 
-    posterior: Literal["diagonal", "isotropic", "none"] = "isotropic"
+    posterior: Annotated[Literal["diagonal", "isotropic", "none"], TRAINING] = "isotropic"
     """diagonal: a variance for each dimension. isotropic: one for all. none: an autoencoder."""
-    corpus: str = "lee"
+    corpus: Annotated[str, DATA] = "lee"
     """lee, dbpedia, yahoo, brown; or a FILE: .txt with a sentence a line, .jsonl with text and
     label; or a folder with train, validation and test.jsonl."""
     data_dir: DataDir = None
-    C: Annotated[tuple[float, ...] | None, Gt(0)] = None
+    C: Annotated[tuple[float, ...] | None, Gt(0), TRAINING, arg(metavar="FLOAT [FLOAT ...]")] = None
     """Target KL, in nats. By default 15, as in the paper's Tables 2 and 3; 5 for lee. Several: all
     seeds with each of them train side by side, and are told apart in tables and by evaluate."""
     beta: Annotated[float, Ge(0)] = papers.VAE["beta"]
@@ -164,31 +164,25 @@ class Options(Checked):
     """buckets: sentences of like length together. faithful: at random, as the authors did."""
     lr: Annotated[float, Gt(0)] = papers.VAE["lr"]
     """Learning rate of Adam."""
-    vocabulary: Annotated[int | None, Ge(2)] = None
+    vocabulary: Annotated[int | None, Ge(2), DATA] = None
     """Words, unk included. By default 12000; 3000 for lee."""
     max_length: CountByCorpus = None
     """Words of a sentence; longer ones are cut, with a note. By default no limit; 30 for lee."""
     sentence_rule: Literal["first", "cut"] | None = None
     """Of each text, first: its first sentence; cut: all of it, up to --max-length. By default first
     for dbpedia and yahoo, cut for the others."""
-    embedding_dim: CountByCorpus = None
+    embedding_dim: Annotated[CountByCorpus, TRAINING] = None
     """By default 200; 64 for lee."""
     hidden_dim: CountByCorpus = None
     """Of both LSTMs. By default 512; 128 for lee."""
     latent_dim: Count = papers.VAE["latent_dim"]
     """Dimensions of the latent code."""
-    checkpoint_every: Annotated[int, Ge(0), FREE] = 500
+    checkpoint_every: Annotated[int, Ge(0), FREE, OUTPUT] = 500
     """Updates between checkpoints; one more comes after every epoch, and whenever ten minutes have
     passed. 0 for none but those after every epoch."""
     out: Out = None
     overwrite: Overwrite = False
     dry_run: DryRun = False
-    precision: Precision = "highest"
-    distributed: Distributed = False
-    coordinator: Coordinator = None
-    processes: Processes = None
-    process: Process = None
-    timeout: Timeout = 300.0
     quiet: Quiet = False
 
     def __post_init__(self) -> None:
@@ -248,9 +242,9 @@ class Options(Checked):
 class EvaluateOptions(Checked):
     """The command line of `evaluate`; each field is an option."""
 
-    runs: Positional[tuple[Path, ...]]
+    runs: Annotated[Positional[tuple[Path, ...]], arg(metavar="RUN [RUN ...]")]
     """Directories of trainings."""
-    parts: tuple[Part, ...] | None = None
+    parts: Annotated[tuple[Part, ...] | None, MEASUREMENT, arg(metavar="PART [PART ...]")] = None
     """What to measure, anew if need be; the parts are listed above. By default all that have not
     been measured yet with these settings. What was measured before is kept."""
     protocol: Literal["paper", "code"] = "paper"
@@ -265,7 +259,7 @@ class EvaluateOptions(Checked):
     data_dir: DataDir = None
     corpus: str | None = None
     """Corpus, FILE or folder, where it is not where the training found it."""
-    seed: Seed = 0
+    seed: Annotated[Seed, MEASUREMENT] = 0
     quiet: Quiet = False
 
     def __post_init__(self) -> None:

@@ -33,7 +33,8 @@ from jaxiso.cli.console import (
     run_command,
     several,
 )
-from jaxiso.cli.options import Checked, Out, parse
+from jaxiso.cli.options import Checked, Out
+from jaxiso.cli.parsing import parse
 
 WORDS = "λ ≤ naïve 猫 \udcff"
 

@@ -1,6 +1,5 @@
 from __future__ import annotations
 
-from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path
 
@@ -19,6 +18,7 @@ from jaxiso.cli.machine import (
     start_processes,
     wait_for_all,
 )
+from jaxiso.cli.options import ProcessOptions
 
 
 def test_the_cache_is_where_the_user_says(monkeypatch, tmp_path):
@@ -49,15 +49,6 @@ def test_what_numbers_come_from(monkeypatch):
     assert "of-no-such-name" not in origin()
 
 
-@dataclass(frozen=True)
-class Options:
-    distributed: bool = False
-    coordinator: str | None = None
-    processes: int | None = None
-    process: int | None = None
-    timeout: float = 0.2
-
-
 @pytest.mark.parametrize(
     ("options", "message"),
     [
@@ -76,11 +67,11 @@ class Options:
 )
 def test_processes_that_cannot_start(options, message):
     with pytest.raises(InputError, match=message):
-        start_processes(Options(**options))
+        start_processes(ProcessOptions(**options, timeout=0.2))
 
 
 def test_a_lone_process_is_the_first():
-    start_processes(Options())
+    start_processes(ProcessOptions())
     assert is_first() and process_count() == 1
     assert of_all([3, True]).tolist() == [[3, 1]]
     wait_for_all("nobody")

@@ -8,7 +8,6 @@ from typing import Annotated, Any, Literal
 
 import pytest
 from annotated_types import Ge, Gt, Le, Lt
-from commands import run_here
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -35,7 +34,6 @@ from jaxiso.cli.options import (
     differences,
     fields_of,
     flag,
-    parse,
     run_name,
 )
 
@@ -73,10 +71,6 @@ class Options(Checked):
     overwrite: Overwrite = False
     dry_run: DryRun = False
     quiet: Quiet = False
-
-
-def read(*arguments: str) -> Options:
-    return parse(Options, prog="x", description="About.", arguments=arguments)
 
 
 @pytest.mark.parametrize(
@@ -127,55 +121,6 @@ def test_bounds_are_what_they_say(value, low, other):
 def test_what_is_no_number_is_not_looked_at():
     for value in (True, "x", None, Path("x")):
         check_value("--x", value, (Ge(5),))
-
-
-def test_the_command_line_is_read():
-    options = read(
-        *("--seeds", "3", "--weights", "0", "0.5", "--hidden", "8", "--loss", "mean", "--track"),
-        *("--out", "None", "--sample", "0", "--no-quiet", "--label-column", ""),
-    )
-    assert options == Options(
-        seeds=3, weights=(0.0, 0.5), hidden=8, loss="mean", track=True, out=Path("None"), sample=0,
-        label_column="",
-    )  # fmt: skip
-
-
-@pytest.mark.parametrize(
-    "arguments",
-    [
-        ["--seeds", "0"], ["--seeds", "1.5"], ["--seeds", ""], ["--seeds"], ["--lr", "fast"],
-        ["--lr", "nan"], ["--loss", "median"], ["--weights", "1", "x"], ["--hidden", "None"],
-        ["--nothing", "1"], ["stray"], ["--seeds", "9" * 5000], ["--seed", str(2**70)],
-        ["maybe", "--track"], ["--lr", "1e999"],
-    ],
-)  # fmt: skip
-def test_what_cannot_be_read_is_named(arguments):
-    ended = run_here(lambda: read(*arguments))
-    assert ended.code == 2 and not ended.out
-    assert arguments[0].strip("-") in ended.err and "Traceback" not in ended.err
-
-
-def test_help_shows_types_and_defaults(capsys):
-    with pytest.raises(SystemExit):
-        parse(
-            Options,
-            prog="python -m jaxiso.x",
-            description="About [brackets].\n\nTasks:\n\n- digits: hands\n- rte: entails\n\nEnd.",
-            arguments=["--help"],
-        )
-    text = capsys.readouterr().out
-    assert "About [brackets].\n\nTasks:\n- digits: hands\n- rte: entails\n\nEnd.\n" in text
-    assert "\n\n\n" not in text and "None}" not in text
-    words = " ".join(text.replace("│", " ").split())
-    for line in (
-        "--seeds INT Number of seeds. (default: 5)",
-        "--out PATH Run directory. By default runs/ and a name made of the options.",
-        "--data-dir PATH Folder with <corpus>/<split>.jsonl[.gz].",
-        "--seed INT Number that all random draws start from. (default: 0)",
-        "--labels STR A column or array of the files of vectors; or a file:",
-        "--quiet, --no-quiet No notes and no progress bar: the result only. (default: False)",
-    ):
-        assert line in words
 
 
 def test_marks_are_found_wherever_they_stand():

@@ -7,7 +7,7 @@ import shlex
 import pytest
 from made_runs import EMBED, write_embed, write_vae
 
-from jaxiso.cli.options import parse
+from jaxiso.cli.parsing import parse
 from jaxiso.embed.options import Options as EmbedOptions
 from jaxiso.papers import embed_targets, vae_targets
 from jaxiso.report.not_run import (
