@@ -46,13 +46,14 @@ from jaxiso.cli.options import (
     Quiet,
     Seed,
     Transform,
+    defaults,
     determining,
     flag,
     refuse_repeats,
     run_name,
 )
 from jaxiso.data.tasks import TASKS, find_task
-from jaxiso.papers import EMBED
+from jaxiso.papers import EMBED, embed_settings
 
 LEAST, MOST = 1e-30, 1e30
 """Of sizes: single precision ends at 1e-38 and 3e38."""
@@ -190,6 +191,25 @@ def full_config(config: Mapping[str, Any]) -> dict[str, Any]:
     """A run's config with all that later versions added to it, as it was before: at its default."""
     before = {"reduction": "mean", "test_items": 0, "trained_vectors": config["vectors"]}
     return determining(Options()) | before | dict(config)
+
+
+def title_of(config: Mapping[str, Any]) -> str:
+    """A run's task and encoder, and its options that are not as usual, as they are typed.
+
+    Such as `wnli, minilm: --seeds 1 --hidden 128`.
+    """
+    config = full_config(config)
+    usual = defaults(Options) | embed_settings(config["task"], config["encoder"])
+    typed = []
+    for name in defaults(Options):
+        value = config.get(name, usual[name])
+        if name in ("task", "encoder", "vectors") or value == usual[name]:
+            continue  # the config's vectors are their number
+        values = [] if value is True else value if isinstance(value, list) else [value]
+        shown = (f"{one:g}" if isinstance(one, float) else str(one) for one in values)
+        typed.append(" ".join((flag(name), *shown)))
+    name = ", ".join(str(config[name]) for name in ("task", "encoder") if config[name])
+    return f"{name}: {' '.join(typed)}" if typed else name
 
 
 def default_name(options: Options, task: str, encoder: str | None) -> str:

@@ -14,7 +14,7 @@ from jaxiso.cli.console import InputError, duration, printer
 from jaxiso.cli.figures import save_figure
 from jaxiso.cli.machine import is_first
 from jaxiso.embed import figures
-from jaxiso.embed.options import full_config
+from jaxiso.embed.options import full_config, title_of
 from jaxiso.embed.trajectory import NAMES, Metrics, of_isotropy, summarise
 from jaxiso.runs import CHECKPOINTS, CONFIG, FIGURES, FINAL, METRICS, RESULT, Run
 
@@ -44,7 +44,7 @@ def write_result(
     with run.writing(FINAL) as file:
         np.savez(file, **arrays)
     config = run.config
-    title = ", ".join(str(config[name]) for name in ("task", "encoder") if config[name])
+    title = title_of(config)
     drawn = {
         "figure2_across_training": figures.figure_across_training,
         "figure3_relationship": figures.figure_relationship,

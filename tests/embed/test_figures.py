@@ -42,6 +42,49 @@ def test_what_collapsed_labels_leave_room_for_is_drawn():
     assert len(figure_relationship(table, "", 0.0).axes[0].lines) == 1  # of two labels: at the edge
 
 
+def legend(ax) -> list[str]:
+    return [text.get_text() for text in ax.get_legend().get_texts()] if ax.get_legend() else []
+
+
+def test_held_out_items_and_tracked_indices_are_drawn():
+    more = {
+        "test_isoscore": [0.4, 0.4, 0.3, 0.3],
+        "test_silhouette": [0.1, 0.1, 0.2, 0.2],
+        "test_accuracy": [0.4, 0.4, 0.6, 0.7],
+        "dunn": [1.0, 1.0, 2.0, 4.0],
+    }
+    table = {**METRICS, **more, "seed": [0, 1, 0, 1]}
+    axes = figure_across_training(table, "").axes
+    labels = [ax.get_ylabel() for ax in axes]
+    assert labels[:2] == ["Silhouette", "IsoScore"] and labels[3:] == ["Accuracy", "Dunn"]
+    shown = {ax.get_ylabel(): np.asarray(ax.lines[-1].get_ydata()) for ax in axes}
+    np.testing.assert_allclose(shown["Silhouette"], [0.1, 0.2])
+    np.testing.assert_allclose(shown["Accuracy"], [0.4, 0.65])
+    np.testing.assert_allclose(shown["Dunn"], [1, 3])
+    assert legend(axes[0]) == ["mean of 2 seeds", "held-out items", "range of seeds"]
+    held_out = figure_relationship(table, "").axes[0].lines[1]
+    np.testing.assert_allclose(np.asarray(held_out.get_xydata()), [[0.4, 0.1], [0.3, 0.2]])
+    frontier = figure_frontier({**METRICS, **more}, "")
+    assert [ax.get_ylabel() for ax in frontier.axes] == ["Silhouette", "Accuracy", "Dunn"]
+    hollow = frontier.axes[1].collections[-1].get_offsets()
+    np.testing.assert_allclose(np.asarray(hollow), [[0.1, 0.6], [0.2, 0.7]])
+
+
+def test_a_range_that_cannot_be_seen_has_no_legend():
+    one = {name: values[::2] for name, values in METRICS.items()}
+    narrow = {**METRICS, "seed": [0, 1, 0, 1], "silhouette": [0.0, 0.0, 0.4, 0.401]}
+    for table in (one, narrow):
+        ax = figure_across_training(table, "").axes[0]
+        assert legend(ax) == [] and not ax.collections
+    assert "range of seeds" in legend(figure_across_training(narrow, "").axes[1])
+
+
+def test_long_titles_go_on_in_the_next_line():
+    title = "rte, minilm: " + "--hidden 128 " * 10
+    found = figure_relationship(METRICS, title).get_suptitle()
+    assert "\n" in found and found.split() == title.split()
+
+
 def test_runs_that_diverged_can_be_drawn(tmp_path):
     nan = float("nan")
     for start in (0.5, nan):

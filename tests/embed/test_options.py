@@ -11,7 +11,7 @@ from jaxiso import papers
 from jaxiso.cli.console import InputError
 from jaxiso.cli.options import determining
 from jaxiso.embed.__main__ import main
-from jaxiso.embed.options import Options, default_name, full_config
+from jaxiso.embed.options import Options, default_name, full_config, title_of
 
 REFERENCE = Path(__file__).parents[2] / "runs" / "reference"
 
@@ -82,6 +82,17 @@ def test_names_tell_runs_apart():
     assert default_name(beyond, "mine", "") == name
     same = Options(updates=5, quiet=True, checkpoint_every=7, out=Path("x"), overwrite=True)
     assert default_name(same, "mine", "") == "mine-5seeds-5updates"
+
+
+def test_titles_have_the_options_that_are_not_as_usual():
+    config = json.loads((REFERENCE / "wnli-minilm" / "config.json").read_text())["config"]
+    config |= {"reduction": "sum", "vectors": 925}
+    assert title_of(config) == "wnli, minilm"
+    changes = {"seeds": 1, "isotropy": [0.0, 0.8], "track": True, "test_fraction": 0.2}
+    beyond = "--seeds 1 --isotropy 0 0.8 --track --test-fraction 0.2"
+    assert title_of(config | changes) == f"wnli, minilm: {beyond}"
+    own = {"task": "mine", "encoder": None, "updates": 1000, "reduction": "mean"}
+    assert title_of(config | own) == "mine: --reduction mean"
 
 
 def test_defaults_are_the_papers_settings():
