@@ -43,9 +43,8 @@ def tables(name):
     lines = []
     for shown in TABLES:
         if shown.title.startswith(name):
-            rows = [
-                [cell.strip() for cell in row] for row in rows_of(shown, [m.detail for m in models])
-            ]
+            shown_rows = rows_of(shown, [m.detail for m in models], always=True)
+            rows = [[cell.strip() for cell in row] for row in shown_rows]
             names = [column.heading for column in shown.columns]
             lines += [f"**{shown.title}**", "", *markdown_table(["", *names], rows), ""]
     return Markdown("\n".join(lines))

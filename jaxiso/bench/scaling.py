@@ -24,7 +24,7 @@ import numpy as np
 from jaxiso.bench.measure import clear_peak, highest_memory, timed
 from jaxiso.bench.metrics import make_data
 from jaxiso.bench.options import Options
-from jaxiso.cli.console import InputError, note
+from jaxiso.cli.console import InputError, note, several
 from jaxiso.metrics.clusters import calinski_harabasz_score, davies_bouldin_score
 from jaxiso.metrics.dimension import effective_rank
 from jaxiso.metrics.directions import isotropy_score, mean_cosine
@@ -157,7 +157,7 @@ def measure_devices(options: Options) -> Iterator[dict[str, Any]]:
     here = jax.device_count()
     for devices in DEVICES:
         if jax.default_backend() == "cpu" or devices <= here:
-            note(f"{devices} device(s)", quiet=options.quiet)
+            note(several(devices, "device"), quiet=options.quiet)
             code = f"ring({devices}, {_bare(options)!r})"
             extra = {"JAX_NUM_CPU_DEVICES": str(devices)}
             yield {"devices": devices, "processes": 1} | json.loads(_child(code, extra)[-1])

@@ -7,7 +7,7 @@ from typing import Any
 
 from rich.table import Table
 
-from jaxiso.cli.console import printer
+from jaxiso.cli.console import printer, several
 
 COLUMNS = {
     "metrics": ("median", "fastest", "CPU", "first call", "memory", "value"),
@@ -94,7 +94,7 @@ def tables_of_gpu(report: Mapping[str, Any]) -> list[Table]:
     table.add_row(f"embed, {row['updates']:,} updates", *_both(row), told, end_section=True)
     for row in found["vae"]:
         told = f"{row['tokens_per_s']:,.0f} tokens/s"
-        table.add_row(f"VAE, {row['models']} model(s)", *_both(row), told)
+        table.add_row(f"VAE, {several(row['models'], 'model')}", *_both(row), told)
     if found["memory"]:
         told = f"{found['memory']['peak_bytes_in_use'] / 2**30:.2f} GiB at the peak"
         table.add_row("memory", "", "", told)

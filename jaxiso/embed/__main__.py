@@ -64,7 +64,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
         options,
         source=source(options),
         work=work,
-        show=lambda run: print_result(directory, run.result),
+        show=lambda run: print_result(directory, config, run.result),
     )
 
 

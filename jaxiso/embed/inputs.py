@@ -12,7 +12,7 @@ import numpy as np
 from jaxtyping import Array, Float, Int
 
 from jaxiso import transforms
-from jaxiso.cli.console import InputError, note
+from jaxiso.cli.console import InputError, note, several
 from jaxiso.cli.files import digest_of, file_digest, plain_name
 from jaxiso.cli.options import determining
 from jaxiso.data.tasks import Items, find_task, load_task
@@ -221,8 +221,8 @@ def held_out_items(options: Options, items: Items) -> np.ndarray | None:
         if not 2 <= labels < count:
             raise InputError(
                 f"--test-fraction {options.test_fraction}: of {len(items):,} items it would "
-                f"{what} {count:,}, with {labels} different label(s); there must be at least 2, "
-                f"and fewer than items: give a {help_} share"
+                f"{what} {count:,}, with {several(labels, 'different label')}; there must be at "
+                f"least 2, and fewer than items: give a {help_} share"
             )
     return mask
 

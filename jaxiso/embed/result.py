@@ -102,22 +102,28 @@ def make_result(config: Mapping[str, Any], metrics: Metrics, *, seconds: float) 
         summary: dict[str, Any] = {"frontier": found}
     else:
         summary = summarise(metrics)
-    row, parameters = (config["task"], config["encoder"]), count_parameters(config)
-    target, unlike = papers.embed_target(*row), {}
-    if target is not None:
-        unlike = papers.unlike(config | {"parameters": parameters}, papers.embed_settings(*row))
+    target = papers.embed_target(config["task"], config["encoder"])
     compared = ("items", "parameters", "pearson_r", "spearman_rho")
     return {
         "task": config["task"],
         "encoder": config["encoder"],
-        "parameters": parameters,
+        "parameters": count_parameters(config),
         "thinned": config["every"] > 1,
         **summary,
         "paper": None if target is None else {name: getattr(target, name) for name in compared},
-        "not_as_in_the_paper": list(unlike.values()),
+        "not_as_in_the_paper": list(unlike_the_paper(config).values()),
         "isoscore_of_collapsed_labels": isoscore_of_collapsed_labels(config),
         "seconds": round(seconds, 1),
     }
+
+
+def unlike_the_paper(config: Mapping[str, Any]) -> dict[str, str]:
+    """How a run differs from the paper's of its task and encoder; empty where it has none."""
+    config, row = full_config(config), (config["task"], config["encoder"])
+    if papers.embed_target(*row) is None:
+        return {}
+    counted = config | {"parameters": count_parameters(config)}
+    return papers.unlike(counted, papers.embed_settings(*row))
 
 
 def count_parameters(config: Mapping[str, Any]) -> int:
@@ -147,14 +153,15 @@ def isoscore_of_collapsed_labels(config: Mapping[str, Any]) -> float | None:
     return (directions - 1) / (config["dim"] - 1)
 
 
-def print_result(directory: Path, result: Mapping[str, Any]) -> None:
+def print_result(directory: Path, config: Mapping[str, Any], result: Mapping[str, Any]) -> None:
     """Prints a finished run's table to standard output.
 
     Raises:
         InputError: the result is damaged.
     """
     try:
-        table, lines = result_table(result), remarks(result)
+        unlike = unlike_the_paper(config)
+        table, lines = result_table(result, unlike), remarks(result, unlike)
         spent = duration(result["seconds"])
     except (KeyError, TypeError, AttributeError, ValueError, IndexError) as error:
         raise InputError(
@@ -170,17 +177,26 @@ def print_result(directory: Path, result: Mapping[str, Any]) -> None:
     out.print(f"Files in {directory}: {files}")
 
 
-def result_table(result: Mapping[str, Any]) -> Table:
-    """The table of a result: this run beside the paper's, or a row for each weight of isotropy."""
+def result_table(result: Mapping[str, Any], unlike: Mapping[str, str]) -> Table:
+    """The table of a result: this run beside the paper's, or a row for each weight of isotropy.
+
+    The paper's numbers are left out where the paper has no such run, or only another experiment.
+
+    Args:
+        result: as `make_result` gives it.
+        unlike: from `unlike_the_paper`.
+    """
     title = ", ".join(name for name in (result["task"], result["encoder"]) if name)
     if "frontier" in result:
         return _frontier(result["frontier"], title, result["thinned"])
     table = Table(title=title, title_justify="left")
-    table.add_column("")
-    for name in ("this run", "paper", "difference"):
-        table.add_column(name, justify="right")
+    shown = ("", "this run", "paper", "difference")
+    if result["paper"] is None or papers.decisive(unlike):
+        shown = shown[:2]
+    for name in shown:
+        table.add_column(name, justify="right" if name else "left")
     for row in _rows(result):
-        table.add_row(*row)
+        table.add_row(*row[: len(shown)])
     return table
 
 
@@ -240,9 +256,9 @@ def _number(value: float | None, form: str = ".5f", mark: str = "", *, none="not
     return none if value is None else f"{value:{form}}{mark}"
 
 
-def remarks(result: Mapping[str, Any]) -> list[str]:
-    """Lines below the table: how the run differs from the paper's, and what is not defined."""
-    lines = [f"Not as in the paper: {line}" for line in result["not_as_in_the_paper"]]
+def remarks(result: Mapping[str, Any], unlike: Mapping[str, str]) -> list[str]:
+    """Lines below the table: differences from the paper, and what is not defined."""
+    lines = [f"Differences from the paper: {'; '.join(unlike.values())}"] if unlike else []
     room = result.get("isoscore_of_collapsed_labels")
     if room is not None:
         lines.append(

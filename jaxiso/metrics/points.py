@@ -288,8 +288,8 @@ def checked_points(points: Any, *, least: int = 1) -> Any:
     n, d = points.shape
     if n < least or d < 1:
         raise ValueError(
-            f"Found array with {n} point(s) of {d} feature(s) (shape={points.shape}) while a "
-            f"minimum of {least} point(s) and 1 feature is required."
+            f"Found array of shape {points.shape}, one point a row, while a minimum of {least} "
+            f"point{'s' * (least > 1)} of 1 feature is required."
         )
     if not any(jnp.issubdtype(points.dtype, kind) for kind in (jnp.floating, jnp.integer)):
         raise ValueError(f"Expected real numbers as points; got dtype {points.dtype}.")

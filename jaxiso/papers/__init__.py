@@ -189,6 +189,19 @@ def unlike(config: Mapping[str, Any], paper: Mapping[str, Any]) -> dict[str, str
     return {name: _line(name, *values) for name, values in found.items()}
 
 
+def decisive(differences: Mapping[str, str]) -> dict[str, str]:
+    """Those that make a run another experiment than the paper's, so not to be compared with it.
+
+    Fewer seeds only blur the same numbers; and the words of pos and supersense, with their number,
+    are always others, since those of the paper cannot be had.
+
+    Args:
+        differences: from `unlike`.
+    """
+    others = ("seeds", *(("words", "items", "parameters") if "words" in differences else ()))
+    return {name: line for name, line in differences.items() if name not in others}
+
+
 def _line(name: str, ours: Any, theirs: Any) -> str:
     if name in SAID:
         return SAID[name].format(ours, theirs)

@@ -108,9 +108,7 @@ def entries_of_a(runs: Sequence[FoundRun]) -> list[Entry]:
 def _of_trajectory(run: FoundRun, summary: dict[str, Any]) -> Entry:
     config, weight = run.config, summary.get("isotropy")
     row = (config["task"], config["encoder"] or "")
-    # What does not make a run another than the paper's. Fewer seeds only blur the same numbers; the
-    # words of pos and supersense are always others, as those of the paper cannot be had.
-    remarked = ["seeds", *(("words", "items", "parameters") if "words" in run.unlike else ())]
+    decisive = papers.decisive(run.unlike)
     found: dict[str, Any] = {"items": config["items"], "parameters": run.parameters}
     found |= {name: summary[name] for name in ("pearson_r", "spearman_rho", "largest_sd")}
     missing = dict(summary.get("undefined", {}))  # runs of earlier versions do not say why
@@ -122,8 +120,8 @@ def _of_trajectory(run: FoundRun, summary: dict[str, Any]) -> Entry:
     label = label_of(row) + ("" if weight is None else f", λ = {weight:g}")
     values = {name: [value] for name, value in found.items() if value is not None}
     why = {name: str(missing.get(name, NOT_DEFINED)) for name in found}
-    differences = [line for name, line in run.unlike.items() if name not in remarked]
-    remarks = [line for name, line in run.unlike.items() if name in remarked]
+    differences = list(decisive.values())
+    remarks = [line for name, line in run.unlike.items() if name not in decisive]
     return Entry(
         row, label, values, why, config["seeds"], (run,), differences, remarks, detail=summary
     )

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import textwrap
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
+from rich.table import Table
 
 from jaxiso import papers
 from jaxiso.cli.console import InputError, note, printer, several
@@ -15,10 +17,12 @@ from jaxiso.papers import Reported
 from jaxiso.runs import EVALUATION, verify
 from jaxiso.vae.options import complete_config, has_target, kl_words
 
-WIDTH = 180
-"""Columns of a table that does not go to a terminal."""
 COUNT = 0
-"""Decimals of a count: none for one seed, one for a mean over seeds."""
+"""Decimals of a count: none where all seeds have the same, one for a mean over others."""
+PAPER = "  paper"
+"""The label of a row of the paper's numbers."""
+LABEL, HEADING = 36, 11
+"""Characters after which a model's name and a column's heading go on in the next line."""
 
 
 class Column(NamedTuple):
@@ -45,20 +49,28 @@ def _accuracies(mark: str) -> tuple[Column, ...]:
     )
 
 
+def _likenesses(mark: str) -> tuple[Column, ...]:
+    return tuple(
+        Column(f"{mark}{kind.lower()}{n}", f"{kind}-{n}", 2)
+        for kind in ("BLEU", "ROUGE")
+        for n in (2, 4)
+    )
+
+
 TABLES = (
     TableOf(
         "Reconstruction of test sentences (paper B, Table 4)",
         (
             Column("rec", "Rec.", 2),
             Column("kl", "KL", 2),
-            Column("active_units", "AU", COUNT),
+            Column("active_units", "Active units", COUNT),
             Column("active_directions", "Active directions", COUNT),
-            Column("bleu2", "BLEU-2", 2),
-            Column("bleu4", "BLEU-4", 2),
-            Column("rouge2", "ROUGE-2", 2),
-            Column("rouge4", "ROUGE-4", 2),
-            Column("mutual_information", "MI", 2),
+            Column("mutual_information", "Mutual information", 2),
         ),
+    ),
+    TableOf(
+        "Reconstruction of test sentences: likeness to the original, % (paper B, Table 4)",
+        _likenesses(""),
     ),
     TableOf(
         "Likelihood by importance weights",
@@ -71,30 +83,31 @@ TABLES = (
     TableOf("Classification accuracy, % (paper B, Figure 2 and Section 3.2)", _accuracies("")),
     TableOf("Classification accuracy, %, 80/20 of the test set", _accuracies("_code")),
     TableOf(
-        "Imputation of 75 % of the words (paper B, Table 1): likeness to the original",
-        tuple(
-            Column(f"imputation_{kind.lower()}{n}", f"{kind}-{n}", 2)
-            for kind in ("BLEU", "ROUGE")
-            for n in (2, 4)
-        ),
+        "Imputation of 75 % of the words: likeness to the original, % (paper B, Table 1)",
+        _likenesses("imputation_"),
     ),
     TableOf(
         "Posterior (paper B, Tables 2 and 3)",
         (
             Column("mean_sq_norm", "‖μ‖²", 2),
             Column("logdet_cov", "log det Cov", 2),
-            Column("isotropy_score_samples", "Isotropy score: samples", 3),
-            Column("isotropy_score_means", "means", 3),
+            Column("isotropy_score_samples", "Isotropy score of samples", 3),
+            Column("isotropy_score_means", "Isotropy score of means", 3),
             Column("isotropy_score_samples_random_signs", "random signs: samples", 3),
-            Column("isotropy_score_means_random_signs", "means", 3),
+            Column("isotropy_score_means_random_signs", "random signs: means", 3),
         ),
     ),
     TableOf(
-        "Geometry of the posterior means (both papers)",
+        "Geometry of the posterior means: isotropy (both papers)",
         (
             Column("isoscore_means", "IsoScore", 3),
             Column("isotropy_score_means", "Mu & Viswanath", 3),
             Column("effective_rank_means", "Effective rank", 1),
+        ),
+    ),
+    TableOf(
+        "Geometry of the posterior means: clusters (both papers)",
+        (
             Column("silhouette_means", "Silhouette", 4),
             Column("calinski_harabasz_means", "Calinski-Harabasz", 1),
             Column("davies_bouldin_means", "Davies-Bouldin", 2),
@@ -242,10 +255,13 @@ def _pooled(group: Sequence[Mapping[str, Any]]) -> Model:
 
 
 def spread(mean: float | None, sd: float | None, digits: int) -> str:
-    """A mean over seeds ± their standard deviation, the value alone where there is one, or –."""
+    """A mean over seeds ± their standard deviation, the value alone where there is one, or –.
+
+    A count that is the same for all seeds is but that count.
+    """
     if mean is None:
         return "–"
-    if sd is None:
+    if sd is None or (digits == COUNT and sd == 0 and mean.is_integer()):
         return f"{mean:.{digits}f}"
     digits = digits or 1  # the mean of counts is no count
     return f"{mean:.{digits}f} ± {sd:.{digits}f}"
@@ -264,8 +280,14 @@ def paper_cell(reported: Reported | None, digits: int) -> str:
     return "" if reported is None else spread(reported.mean, reported.sd, digits)
 
 
-def rows_of(table: TableOf, models: Iterable[Model]) -> list[list[str]]:
-    """The table's cells, a row for each model, followed by the paper's where it has any."""
+def rows_of(table: TableOf, models: Iterable[Model], *, always: bool = False) -> list[list[str]]:
+    """The table's cells: a row for each model, and below it the paper's where it has any.
+
+    Args:
+        table: what is shown.
+        models: of whom.
+        always: the paper's numbers also below models that are unlike the paper's of their name.
+    """
     rows = []
     for model in models:
         if not any(column.name in model.values for column in table.columns):
@@ -274,42 +296,52 @@ def rows_of(table: TableOf, models: Iterable[Model]) -> list[list[str]]:
         seeds = max(map(len, model.values.values()))
         rows.append([f"{model.name} ({several(seeds, 'seed')})", *ours])
         theirs = [paper_cell(model.reported.get(c.name), c.digits) for c in table.columns]
-        if any(theirs):
-            rows.append(["  paper", *theirs])
+        if any(theirs) and (always or not model.unlike_the_paper):
+            rows.append([PAPER, *theirs])
     return rows
 
 
 def print_tables(evaluations: Sequence[Mapping[str, Any]]) -> None:
     """Prints all tables that have rows, what differs from the paper, and sentences."""
-    from rich.box import SIMPLE_HEAD
-    from rich.table import Table
-
-    out = printer()
-    if not out.is_terminal:
-        out.width = WIDTH
-    models = pool(evaluations)
+    out, models = printer(), pool(evaluations)
     for shown in TABLES:
-        rows = rows_of(shown, models)
-        if not rows:
-            continue
-        table = Table(title=shown.title, title_justify="left", box=SIMPLE_HEAD)
-        table.add_column("", no_wrap=True)
-        for column in shown.columns:
-            table.add_column(column.heading, justify="right", no_wrap=True)
-        for row in rows:
-            table.add_row(*row, style="dim" if row[0] == "  paper" else None)
-        out.print(table)
+        if rows := rows_of(shown, models):
+            out.print(shown.title, style="italic")  # which would wrap as the table's own title
+            out.print(_framed(shown, rows))
+    unlike: dict[str, list[str]] = {}
+    for model in models:
+        if model.reported and (differences := "; ".join(model.unlike_the_paper)):
+            unlike.setdefault(differences, []).append(model.name)
+    for differences, names in unlike.items():
+        out.print(f"Differences from the paper of {'; '.join(names)}: {differences}")
     for model in models:
         for double in model.doubles:
             note(f"{double}: has seeds of another run of {model.name}; they count once")
-        if model.reported and (unlike := model.unlike_the_paper):
-            out.print(f"{model.name}, unlike the paper's: {'; '.join(unlike)}")
         for why in dict.fromkeys(model.remarks.values()):
             names = ", ".join(name for name, reason in model.remarks.items() if reason == why)
             out.print(f"{model.name}, no {names}: {why}")
     for model in models:
         for line in sentences(model):
             out.print(line)
+
+
+def _framed(shown: TableOf, rows: Sequence[Sequence[str]]) -> Table:
+    """A table for people, narrow: names, headings and deviations go on in a line of their own."""
+    table = Table()
+    table.add_column("", overflow="fold")
+    for column in shown.columns:
+        heading = textwrap.fill(column.heading, HEADING)
+        table.add_column(heading, justify="right", overflow="fold")
+    for label, *cells in rows:
+        if len(label) > LABEL:
+            name, opened, seeds = label.rpartition(" (")
+            label = "\n".join([*textwrap.wrap(name, LABEL), opened.strip() + seeds])
+        table.add_row(
+            label,
+            *(cell.replace(" ±", "\n±") for cell in cells),
+            style="dim" if label == PAPER else None,
+        )
+    return table
 
 
 def sentences(model: Model) -> list[str]:

@@ -15,6 +15,7 @@ from jaxiso.embed.result import (
     print_result,
     remarks,
     result_table,
+    unlike_the_paper,
 )
 from jaxiso.metrics.isotropy import isoscore
 
@@ -33,10 +34,10 @@ def metrics(isoscore: list[float], isotropy: float | None = None) -> dict[str, l
     return table if isotropy is None else table | {"isotropy": [isotropy] * n}
 
 
-def shown(result) -> str:
+def shown(result, unlike=None) -> str:
     console = Console(width=120, no_color=True)
     with console.capture() as capture:
-        console.print(result_table(result))
+        console.print(result_table(result, unlike or {}))
     return capture.get()
 
 
@@ -53,6 +54,25 @@ def test_numbers_stand_beside_the_papers():
     assert ["Pearson r", "-1.0000", "-0.8969", "-0.1031"] in lines
     assert ["Parameters", "356,738", "356,738", "+0"] in lines
     assert ["IsoScore, final", "0.40000", "-", ""] in lines
+
+
+def test_another_experiment_does_not_stand_beside_the_papers():
+    config, table = config_of("wnli-minilm"), metrics([0.9, 0.5, 0.4])
+    for changes, columns in (
+        ({"seeds": 1}, 4),
+        ({"loss": "triplet"}, 2),
+        ({"scale": 3.0}, 2),
+        ({"every": 2}, 2),
+        ({"task": "mine"}, 2),
+    ):
+        changed = config | changes
+        unlike = unlike_the_paper(changed)
+        text = shown(make_result(changed, table, seconds=1), unlike)
+        (line,) = [line for line in text.split("\n") if "Pearson r" in line]
+        assert line.count("│") == columns + 1 and ("difference" in text) == (columns == 4)
+        said = "\n".join(remarks(make_result(changed, table, seconds=1), unlike))
+        assert said.startswith("Differences from the paper: ") == (changed["task"] != "mine")
+        assert all(line in said for line in unlike.values())
 
 
 def test_tasks_of_section_3_2_have_bounds():
@@ -126,16 +146,16 @@ def test_a_diverged_run_says_so_and_shows_no_nan():
     json.dumps(result, allow_nan=False)
     text = shown(result)
     assert "not defined" in text and "nan" not in text.lower()
-    assert [line for line in remarks(result) if "Diverged after update 2:" in line]
+    assert [line for line in remarks(result, {}) if "Diverged after update 2:" in line]
     weighed = config_of("wnli-minilm") | {"isotropy": [0.5]}
     result = make_result(weighed, metrics([0.9, nan], 0.5), seconds=1)
-    assert any("Diverged with λ = 0.5 after update 1:" in line for line in remarks(result))
+    assert any("Diverged with λ = 0.5 after update 1:" in line for line in remarks(result, {}))
     assert "nan" not in shown(result).lower()
 
 
 def test_what_is_not_defined_has_its_reason_below_the_table():
     result = make_result(config_of("wnli-minilm"), metrics([0.5, 0.5, 0.5]), seconds=1)
-    assert remarks(result) == ["Not defined: IsoScore never moves"]
+    assert remarks(result, {}) == ["Not defined: IsoScore never moves"]
 
 
 def test_results_of_earlier_versions_are_shown(capsys):
@@ -143,14 +163,17 @@ def test_results_of_earlier_versions_are_shown(capsys):
     folders = [f for f in folders if config_of(f.name)["experiment"] == "embed"]
     assert len(folders) > 10
     for folder in folders:
-        print_result(folder, json.loads((folder / "result.json").read_text()))
-    assert capsys.readouterr().out.count("Time:") == len(folders)
+        print_result(
+            folder, config_of(folder.name), json.loads((folder / "result.json").read_text())
+        )
+    shown = capsys.readouterr().out
+    assert shown.count("Time:") == len(folders) and "seed(s)" not in shown
 
 
 def test_a_damaged_result_is_named(tmp_path):
     for result in ({}, {"task": 1}, {"task": "a", "encoder": None, "thinned": 0, "paper": []}):
         with pytest.raises(InputError, match=r"result\.json is damaged.*delete it"):
-            print_result(tmp_path, result)
+            print_result(tmp_path, config_of("wnli-minilm"), result)
 
 
 def test_numbers_of_reference_runs_are_made_again():

@@ -289,7 +289,7 @@ def test_jit_and_vmap_are_eager():
 def test_refused_dimensions():
     with pytest.raises(ValueError, match="IsoScore needs at least 2 dimensions; got 1"):
         isoscore(np.zeros((3, 1)))
-    with pytest.raises(ValueError, match=r"1 point\(s\).*minimum of 2"):
+    with pytest.raises(ValueError, match=r"shape \(1, 3\).*minimum of 2"):
         isoscore(np.zeros((1, 3)))
 
 

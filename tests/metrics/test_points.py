@@ -177,9 +177,9 @@ def test_a_metric_is_a_function_with_a_decorator():
     [
         (np.zeros(5), r"Expected a 2D array .* shape \(5,\)"),
         (np.zeros((2, 3, 4)), r"Expected a 2D array .* shape \(2, 3, 4\)"),
-        (np.zeros((1, 3)), r"1 point\(s\) of 3 feature.*minimum of 2 point"),
-        (np.zeros((0, 3)), r"0 point\(s\).*minimum of 2 point"),
-        (np.zeros((3, 0)), r"0 feature\(s\)"),
+        (np.zeros((1, 3)), r"shape \(1, 3\).*minimum of 2 point"),
+        (np.zeros((0, 3)), r"shape \(0, 3\).*minimum of 2 point"),
+        (np.zeros((3, 0)), r"shape \(3, 0\).*of 1 feature"),
         (np.zeros((3, 2), complex), "Expected real numbers as points; got dtype complex128"),
         (np.zeros((3, 2), bool), "got dtype bool"),
         ([["a", "b"], ["c", "d"]], "got dtype <U1"),

@@ -136,6 +136,16 @@ def test_words_are_never_the_papers_and_options_may_be_absent():
     assert papers.unlike({"hidden": None, "max_length": None}, papers.EMBED | papers.VAE) == {}
 
 
+def test_fewer_seeds_and_other_words_are_the_same_experiment():
+    of_words = papers.embed_settings("pos", "word2vec")
+    for config, paper, kept in (
+        ({"seeds": 1}, papers.EMBED, set()),
+        ({"seeds": 1, "scale": 3.0, "items": 9}, papers.EMBED | {"items": 8}, {"scale", "items"}),
+        ({"items": 9, "hidden": 3}, of_words, {"hidden"}),
+    ):
+        assert papers.decisive(papers.unlike(config, paper)).keys() == kept
+
+
 def test_what_is_unlike_paper_b():
     ours = papers.VAE | {"sentences": 500, "sentence_rule": "cut", "epochs": 46, "max_length": 16}
     ours |= {"hidden_dim": 64, "lr": 0.001, "beta": 2.0, "seeds": 1, "C": 3.0}
