@@ -252,6 +252,8 @@ class EvaluateOptions(Checked):
     sentences. code: from 80 % of the test sentences, tested on the others, as in the authors'."""
     initialisations: Count = 10
     """Probes of each kind, whose accuracies are averaged."""
+    draws: Count = 10
+    """Random parts of the training sentences for each few-shot accuracy, a probe each."""
     importance_samples: Count = 100
     """Draws of z a sentence for the likelihood."""
     likelihood_sentences: Annotated[int, Ge(0)] = 500
@@ -276,7 +278,7 @@ class EvaluateOptions(Checked):
         """What a part is measured with, to be read years later."""
         own: dict[str, tuple[str, ...]] = {
             "likelihood": ("importance_samples", "likelihood_sentences"),
-            "classification": ("protocol", "initialisations"),
+            "classification": ("protocol", "initialisations", "draws"),
         }
         return {name: getattr(self, name) for name in ("seed", *own.get(part, ()))}
 

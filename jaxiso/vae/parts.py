@@ -7,7 +7,8 @@ depend on the other parts. It always gives the same names; a measure without a v
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from functools import cache, partial
 from typing import Any
 
 import jax
@@ -122,7 +123,8 @@ def classification(seed: OneSeed, rng: Rng) -> Measures:
     """Figure 2 and Section 3.2: what probes read from the posterior means."""
     mark = "" if seed.options.protocol == "paper" else "_code"
     shares = [f"accuracy_{share:.1%}{mark}" for share in FEW]
-    names = f"accuracy{mark}", f"accuracy_linear{mark}", *shares, f"accuracy_deleted{mark}"
+    names = f"accuracy{mark}", f"accuracy_linear{mark}", f"accuracy_deleted{mark}"
+    names += tuple(name for share in shares for name in (share, f"{share}_sd"))
     if seed.labels is None:
         return dict.fromkeys(names, "the corpus has no labels")
     (learn, y), (held, y_held) = _to_classify(seed, rng)
@@ -132,19 +134,24 @@ def classification(seed: OneSeed, rng: Rng) -> Measures:
         len(seed.text.corpus.classes), initialisations=seed.options.initialisations
     )
 
-    def accuracy(features, labels, test_features):
-        found = probe_accuracies(seed.key, features, labels, test_features, y_held, config)
-        return found.mean()
+    def accuracies(features, test_features, config, rows=None):
+        return probe_accuracies(seed.key, features, y, test_features, y_held, config, rows)
 
     means, test_means = seed.means(learn), seed.means(held)
-    found: Measures = {names[0]: measured(accuracy, means, y, test_means)}
+    found: Measures = {names[0]: measured(lambda: accuracies(means, test_means, config).mean())}
     found[names[1]] = measured(linear_accuracy, means, y, test_means, y_held)
     for name, share in zip(shares, FEW, strict=True):
-        some = few_shot(y, share, rng)
-        found[name] = measured(accuracy, means[some], y[some], test_means)
+        # A probe for each part: ten parts cost no more than ten initialisations on one of them.
+        rows = few_shot(len(y), share, seed.options.draws, rng)
+        each = replace(config, initialisations=len(rows))
+        drawn = cache(partial(accuracies, means, test_means, each, rows))
+        found[name] = measured(lambda drawn=drawn: drawn().mean())
+        found[f"{name}_sd"] = "one draw has no standard deviation"
+        if len(rows) > 1:
+            found[f"{name}_sd"] = measured(lambda drawn=drawn: drawn().std(ddof=1))
     # Classifiers learn from sentences that lost words too, as the authors' do.
-    means, test_means = (seed.means(delete_words(s, DELETED, rng)) for s in (learn, held))
-    return found | {names[-1]: measured(accuracy, means, y, test_means)}
+    less, test_less = (seed.means(delete_words(s, DELETED, rng)) for s in (learn, held))
+    return found | {names[2]: measured(lambda: accuracies(less, test_less, config).mean())}
 
 
 def _to_classify(seed: OneSeed, rng: Rng):

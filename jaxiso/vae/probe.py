@@ -3,6 +3,7 @@
 "On the Effect of Isotropy on VAE Representations of Text", Section 3.2: an MLP reads the class of a
 sentence from the mean of its posterior. Ten of them, which differ by their initial values and the
 order of their minibatches, are trained on the same features; the mean of their accuracies counts.
+With a part of the training sentences only, each of them learns from a part of its own.
 """
 
 from __future__ import annotations
@@ -66,6 +67,7 @@ def probe_accuracies(
     test_features: ArrayLike,
     test_labels: ArrayLike,
     config: ProbeConfig,
+    rows: ArrayLike | None = None,
 ) -> np.ndarray:
     """Trains probes on some items and tests them on others.
 
@@ -76,13 +78,15 @@ def probe_accuracies(
         test_features: shape (m, d).
         test_labels: shape (m,).
         config: how to train.
+        rows: the training items that each probe learns from, shape (initialisations, m), as from
+            `few_shot`; None: all of them.
 
     Returns:
         Share of test items whose class is found, in percent, shape (initialisations,), float64.
 
     Raises:
         ValueError: features that are not finite real numbers of shape (n, d), with one d; labels
-            that are not whole numbers from 0 to classes - 1, one an item.
+            that are not whole numbers from 0 to classes - 1, one an item; rows that are not there.
     """
     train = _checked("training", train_features, train_labels, config.classes)
     features, labels = _checked("test", test_features, test_labels, config.classes)
@@ -91,19 +95,27 @@ def probe_accuracies(
             f"Training items have {train[0].shape[1]} features, test items {features.shape[1]}; "
             "they have to be the same."
         )
-    right = _count_right(train_probes(key, *train, config), features, labels, config)
+    right = _count_right(train_probes(key, *train, config, rows), features, labels, config)
     return 100 * np.asarray(right, np.float64) / len(labels)
 
 
-def train_probes(key: Array, features: ArrayLike, labels: ArrayLike, config: ProbeConfig) -> Any:
+def train_probes(
+    key: Array,
+    features: ArrayLike,
+    labels: ArrayLike,
+    config: ProbeConfig,
+    rows: ArrayLike | None = None,
+) -> Any:
     """Parameters of trained probes, stacked along a first axis of size initialisations.
 
-    Compiles once for each shape of the features. Arguments and errors are those of
+    Compiles once for each shape of the features and of the rows. Arguments and errors are those of
     `probe_accuracies`.
     """
     points, codes = _checked("training", features, labels, config.classes)
     params, order_keys = _start(key, points.shape[1], config)
-    return _train(params, order_keys, points, codes, config)
+    whole = np.broadcast_to(np.arange(len(codes)), (config.initialisations, len(codes)))
+    chosen = whole if rows is None else _checked_rows(rows, len(codes), config.initialisations)
+    return _train(params, order_keys, points, codes, chosen.astype(np.int32), config)
 
 
 def linear_accuracy(
@@ -126,28 +138,28 @@ def linear_accuracy(
     return 100 * float(probe.score(test_features, test_labels))
 
 
-def few_shot(labels: ArrayLike, fraction: float, rng: np.random.Generator) -> np.ndarray:
-    """A random part of a training set, for the paper's 0.1 %, 1 % and 10 % of it.
+def few_shot(items: int, fraction: float, draws: int, rng: np.random.Generator) -> np.ndarray:
+    """Random parts of a training set, for the paper's 0.1 %, 1 % and 10 % of it.
 
-    Drawn plainly, without replacement, as the paper says no more than "portion": a small part may
-    have no item of some class. At least two items, where there are two.
+    Drawn plainly, without replacement within a part, as the paper says no more than "portion": a
+    small part may have no item of some class. At least two items, where there are two.
 
     Args:
-        labels: of the whole training set, shape (n,).
+        items: of the whole training set.
         fraction: of the items to keep, above 0 and at most 1.
+        draws: how many parts, each drawn from all items.
         rng: where chance comes from.
 
     Returns:
-        Rows to keep, in rising order.
+        Rows to keep, in rising order, shape (draws, m).
 
     Raises:
         ValueError: the fraction is not in that range.
     """
     if not 0 < fraction <= 1:
         raise ValueError(f"fraction is {fraction}; allowed is above 0 and at most 1.")
-    n = len(np.asarray(labels))
-    size = min(n, max(2, round(fraction * n)))
-    return np.sort(rng.choice(n, size, replace=False))
+    size = min(items, max(2, round(fraction * items)))
+    return np.sort([rng.choice(items, size, replace=False) for _ in range(draws)], axis=1)
 
 
 def batch_loss(
@@ -194,22 +206,23 @@ def _start(key, width, config):
 
 
 @partial(jax.jit, static_argnames="config")
-def _train(params, order_keys, features, labels, config):
+def _train(params, order_keys, features, labels, rows, config):
     model = config.model()
     adam = optax.adam(config.learning_rate, eps=1e-7)  # Keras' epsilon
-    items = len(labels)
+    items = rows.shape[1]
     batch_size = min(config.batch_size, items)
 
-    def update(state, batch):
-        params, optimizer = state
-        rows, weights = batch
-        gradients = jax.grad(batch_loss, argnums=1)(
-            model, params, features[rows], labels[rows], weights
-        )
-        changes, optimizer = adam.update(gradients, optimizer, params)
-        return (optax.apply_updates(params, changes), optimizer), None
+    def one(params, order_key, rows):
+        def update(state, batch):
+            params, optimizer = state
+            places, weights = batch
+            chosen = rows[places]
+            gradients = jax.grad(batch_loss, argnums=1)(
+                model, params, features[chosen], labels[chosen], weights
+            )
+            changes, optimizer = adam.update(gradients, optimizer, params)
+            return (optax.apply_updates(params, changes), optimizer), None
 
-    def one(params, order_key):
         def epoch(state, number):
             batches = epoch_batches(jax.random.fold_in(order_key, number), items, batch_size)
             return jax.lax.scan(update, state, batches)
@@ -218,7 +231,7 @@ def _train(params, order_keys, features, labels, config):
         (params, _), _ = jax.lax.scan(epoch, (params, adam.init(params)), numbers)
         return params
 
-    return jax.vmap(one)(params, order_keys)
+    return jax.vmap(one)(params, order_keys, rows)
 
 
 @partial(jax.jit, static_argnames="config")
@@ -231,6 +244,19 @@ def _count_right(params, features, labels, config):
 
     # In turn, since the hidden layers of a whole test set are large.
     return jax.lax.map(one, params)
+
+
+def _checked_rows(rows: ArrayLike, items: int, probes: int) -> np.ndarray:
+    """Rows of the training items that each probe learns from."""
+    found = np.asarray(rows)
+    if found.ndim != 2 or len(found) != probes or not np.issubdtype(found.dtype, np.integer):
+        raise ValueError(
+            f"The rows have shape {found.shape} and dtype {found.dtype}; whole numbers of shape "
+            f"({probes}, m) are needed, for {probes} probes."
+        )
+    if not found.size or found.min() < 0 or found.max() >= items:
+        raise ValueError(f"Each probe needs at least one of the rows 0 to {items - 1}.")
+    return found
 
 
 def _checked(

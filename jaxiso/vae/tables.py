@@ -43,9 +43,19 @@ class TableOf(NamedTuple):
 def _accuracies(mark: str) -> tuple[Column, ...]:
     return (
         Column(f"accuracy{mark}", "All", 2),
-        *(Column(f"accuracy_{share}%{mark}", f"{share} %", 2) for share in ("10.0", "1.0", "0.1")),
         Column(f"accuracy_deleted{mark}", "30 % of words deleted", 2),
         Column(f"accuracy_linear{mark}", "Linear probe", 2),
+    )
+
+
+def _few_shot(mark: str) -> tuple[Column, ...]:
+    return tuple(
+        column
+        for share in ("10.0", "1.0", "0.1")
+        for column in (
+            Column(f"accuracy_{share}%{mark}", f"{float(share):g} %", 2),
+            Column(f"accuracy_{share}%{mark}_sd", "sd over draws", 2),
+        )
     )
 
 
@@ -81,7 +91,12 @@ TABLES = (
         ),
     ),
     TableOf("Classification accuracy, % (paper B, Figure 2 and Section 3.2)", _accuracies("")),
+    TableOf(
+        "Classification accuracy, %, from a part of the training sentences (paper B, Figure 2)",
+        _few_shot(""),
+    ),
     TableOf("Classification accuracy, %, 80/20 of the test set", _accuracies("_code")),
+    TableOf("Classification accuracy, %, from a part of these 80 %", _few_shot("_code")),
     TableOf(
         "Imputation of 75 % of the words: likeness to the original, % (paper B, Table 1)",
         _likenesses("imputation_"),

@@ -234,7 +234,16 @@ def vae(corpus: Path, out: Path) -> list[object]:
 
 def evaluate(run_directory: Path) -> list[object]:
     """An evaluation in small."""
-    size = ("--initialisations", 1, "--importance-samples", 3, "--likelihood-sentences", 20)
+    size = (
+        "--initialisations",
+        1,
+        "--draws",
+        1,
+        "--importance-samples",
+        3,
+        "--likelihood-sentences",
+        20,
+    )
     return ["vae", "evaluate", run_directory, *size, "--quiet"]
 
 

@@ -26,10 +26,12 @@ from jaxiso.vae.parts import PARTS
 from .conftest import run_main
 
 FAST = ("--importance-samples", 4, "--likelihood-sentences", 0, "--initialisations", 2)
+FAST += ("--draws", 2)
 MEASURES = {
     *("rec", "kl", "active_units", "active_directions", "mutual_information"),
     *("bleu2", "bleu4", "rouge2", "rouge4", "nll", "nll_se", "perplexity"),
     *("accuracy", "accuracy_10.0%", "accuracy_1.0%", "accuracy_0.1%"),
+    *("accuracy_10.0%_sd", "accuracy_1.0%_sd", "accuracy_0.1%_sd"),
     *("accuracy_deleted", "accuracy_linear", "imputation_bleu2", "imputation_bleu4"),
     *("imputation_rouge2", "imputation_rouge4", "mean_sq_norm", "logdet_cov"),
     *("isotropy_score_means", "isotropy_score_samples"),
@@ -82,6 +84,7 @@ def test_all_parts(evaluated, trained):
     assert found["model"] == json.loads((trained / "result.json").read_text())["model"]
     measures = {name: measure["mean"] for name, measure in found["measures"].items()}
     assert measures["accuracy"] > 60  # the classes share no word
+    assert found["settings"]["classification"]["draws"] == 2
     assert 0 <= measures["active_units"] <= 4
     assert 0 < measures["nll"] < measures["rec"] + measures["kl"] + 1
     for figure in ("tsne.png", "tsne.pdf", "mapper.png", "mapper.pdf"):

@@ -100,6 +100,20 @@ def test_training_is_the_plain_loop(scale):
             np.testing.assert_allclose(a, b, atol=2e-5)
 
 
+def test_probes_that_have_items_of_their_own_are_each_the_plain_loop():
+    features, labels = tiny_problem()
+    rows = probe.few_shot(N, 0.6, TINY.initialisations, np.random.default_rng(1))
+    assert len({tuple(mine) for mine in rows.tolist()}) == 3
+    key = jax.random.key(5)
+    found = probe.train_probes(key, features, labels, TINY, rows)
+    for i, mine in enumerate(rows):
+        start = jax.random.fold_in(key, i)
+        expected = numpy_training(start, features[mine], labels[mine], TINY)
+        alone = as_layers(jax.tree.map(lambda p, i=i: p[i], found))
+        for a, b in zip(alone, expected, strict=True):
+            np.testing.assert_allclose(a, b, atol=2e-5)
+
+
 def test_probes_differ():
     found = probe.train_probes(jax.random.key(0), *tiny_problem(), TINY)
     kernels = np.asarray(found["params"]["Dense_0"]["kernel"])
@@ -194,26 +208,27 @@ def test_accuracy_is_scikit_learns():
     seed=st.integers(0, 2**32 - 1),
 )
 def test_few_shot(n, fraction, seed):
-    rows = probe.few_shot(np.zeros(n, int), fraction, np.random.default_rng(seed))
-    assert len(rows) == min(n, max(2, round(fraction * n)))
-    assert len(set(rows.tolist())) == len(rows)
-    assert (np.diff(rows) > 0).all()
-    assert ((rows >= 0) & (rows < n)).all()
-    again = probe.few_shot(np.zeros(n, int), fraction, np.random.default_rng(seed))
-    np.testing.assert_array_equal(rows, again)
+    parts = probe.few_shot(n, fraction, 3, np.random.default_rng(seed))
+    assert parts.shape == (3, min(n, max(2, round(fraction * n))))
+    for rows in parts:
+        assert len(set(rows.tolist())) == len(rows)
+        assert (np.diff(rows) > 0).all()
+        assert ((rows >= 0) & (rows < n)).all()
+    again = probe.few_shot(n, fraction, 3, np.random.default_rng(seed))
+    np.testing.assert_array_equal(parts, again)
 
 
 def test_few_shot_is_fair():
     rng = np.random.default_rng(0)
-    drawn = np.concatenate([probe.few_shot(np.zeros(20), 0.25, rng) for _ in range(2000)])
-    counts = np.bincount(drawn, minlength=20)  # of 500 each, with a deviation of 19
+    drawn = probe.few_shot(20, 0.25, 2000, rng)
+    counts = np.bincount(drawn.ravel(), minlength=20)  # of 500 each, with a deviation of 19
     assert counts.min() > 400 and counts.max() < 600
 
 
 @pytest.mark.parametrize("fraction", [0, -0.1, 1.01, float("nan")])
 def test_few_shot_refuses_what_is_no_part(fraction):
     with pytest.raises(ValueError, match="above 0 and at most 1"):
-        probe.few_shot(np.zeros(5), fraction, np.random.default_rng(0))
+        probe.few_shot(5, fraction, 1, np.random.default_rng(0))
 
 
 def bad_training(name: str) -> tuple[np.ndarray, np.ndarray]:
@@ -254,6 +269,21 @@ def test_refuses_bad_items(name, message):
     good = tiny_problem()
     with pytest.raises(ValueError, match=message.replace("training", "test")):
         probe.probe_accuracies(jax.random.key(0), *good, features, labels, TINY)
+
+
+@pytest.mark.parametrize(
+    ("rows", "message"),
+    [
+        (np.zeros((2, 4), int), r"shape \(2, 4\).*shape \(3, m\)"),
+        (np.zeros((3, 4)), "dtype float64"),
+        (np.full((3, 4), N), "rows 0 to 10"),
+        (np.full((3, 4), -1), "rows 0 to 10"),
+        (np.zeros((3, 0), int), "at least one"),
+    ],
+)
+def test_refuses_rows_that_are_not_there(rows, message):
+    with pytest.raises(ValueError, match=message):
+        probe.train_probes(jax.random.key(0), *tiny_problem(), TINY, rows)
 
 
 def test_refuses_other_features_in_the_test_set():
