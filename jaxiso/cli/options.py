@@ -166,7 +166,7 @@ class Checked:
                 object.__setattr__(self, name, found if several else found[0])
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class ProcessOptions(Checked):
     """Options of commands that compute in several processes, in a precision of choice."""
 
