@@ -21,7 +21,7 @@ ROOT = Path(__file__).parents[1]
 NOTEBOOKS = ROOT / "notebooks"
 NAMES = [
     *("beyond", "both_papers", "glue", "isotropy_vs_clusters", "theory", "transforms", "vae"),
-    "your_own_vectors",
+    *("why_r_depends_on_n", "your_own_vectors"),
 ]
 AGAIN = "run `python tests/test_notebooks.py`"
 
