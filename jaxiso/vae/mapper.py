@@ -7,10 +7,12 @@ those that share points. Its pieces are the connected components of that graph.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import ArrayLike
+from threadpoolctl import threadpool_limits
 
 LEAST_SAMPLES = 2
 """The smallest number of points in a node (paper B, Section 3.4)."""
@@ -50,6 +52,7 @@ def density_graph(
     *,
     outside: float = 0.05,
     least_mass: float = 0.05,
+    radius: float = 1.0,
     cubes: int = 10,
     overlap: float = 0.5,
 ) -> DensityGraph:
@@ -68,8 +71,8 @@ def density_graph(
     4. Cover: `cubes` × `cubes` rectangles over the region's lens. `cubes` and `overlap` are
        Kepler Mapper's own defaults.
     5. Nodes: the points of each rectangle, clustered in all d dimensions by DBSCAN with a minimum
-       of 2 points and as radius the median distance of the region's m points from their ⌈ln m⌉-th
-       nearest neighbour: about ln m neighbours are what holds random points together.
+       of 2 points and as radius (times `radius`) the median distance of the region's m points from
+       their ⌈ln m⌉-th nearest neighbour: about ln m neighbours hold random points together.
     6. Components: those that hold at least `least_mass` of all points; the nodes of smaller ones
        are left out. The paper's threshold is read so, as the mass of each "latent space", since
        every sample has pairs of stragglers at its edge, which are nodes of their own: without a
@@ -82,6 +85,7 @@ def density_graph(
         points: one point a row, shape (n, d), n at least 4.
         outside: share of the points, the least dense, outside of the region; Hyndman's α.
         least_mass: smallest share of all points that a component holds. 0: count all of them.
+        radius: factor of DBSCAN's radius; with a smaller one clouds fall apart.
         cubes: number of intervals along each axis of the lens.
         overlap: share of an interval that it has in common with the next.
 
@@ -99,19 +103,22 @@ def density_graph(
     for name, value in (("outside", outside), ("least_mass", least_mass)):
         if not 0 <= value < 1:
             raise ValueError(f"Expected {name} of at least 0 and below 1; got {value}.")
+    if not 0 < radius < np.inf:
+        raise ValueError(f"Expected a finite radius above 0; got {radius}.")
     if cubes < 1 or not 0 < overlap < 1:
         raise ValueError(
             "Expected at least 1 cube, and an overlap above 0 and below 1; got "
             f"{cubes} and {overlap}."
         )
-    x = _standardised(points)
-    lens = _principal_components(x)
-    density = _relative_density(lens)
-    kept = density >= np.quantile(density, outside)
-    region = np.flatnonzero(kept)
-    if len(region) < LEAST_SAMPLES:
-        raise ValueError(f"outside={outside} leaves 1 of {len(x)} points; lower it.")
-    nodes, edges = _cover(x[region], lens[region], cubes, overlap)
+    with threadpool_limits(1):  # the threads of small products would wait for each other
+        x = _standardised(points)
+        lens = _principal_components(x)
+        density = _relative_density(lens)
+        kept = density >= np.quantile(density, outside)
+        region = np.flatnonzero(kept)
+        if len(region) < LEAST_SAMPLES:
+            raise ValueError(f"outside={outside} leaves 1 of {len(x)} points; lower it.")
+        nodes, edges = _cover(x[region], lens[region], radius, cubes, overlap)
     nodes = [region[node] for node in nodes]
     component, mass = _components(nodes, edges, len(x))
 
@@ -130,6 +137,31 @@ def density_graph(
         density=np.array([density[node].mean() for node in nodes]),
         lens=lens,
     )
+
+
+def component_counts(
+    points: ArrayLike,
+    outside: Sequence[float],
+    radius: Sequence[float],
+    least_mass: Sequence[float] = (0.05,),
+) -> np.ndarray:
+    """The numbers of components that `density_graph` finds under several settings of its own.
+
+    Paper B counts 9 with the isotropic posterior and 1 with the diagonal one, and does not say with
+    which settings. Takes as long as a graph for each radius and share outside.
+
+    Returns:
+        Shape (least masses, radii, shares outside).
+
+    Raises:
+        ValueError: as `density_graph`.
+    """
+    counts = np.zeros((len(least_mass), len(radius), len(outside)), np.int64)
+    for row, factor in enumerate(radius):
+        for column, share in enumerate(outside):
+            mass = density_graph(points, outside=share, radius=factor, least_mass=0).mass
+            counts[:, row, column] = [(mass >= least).sum() for least in least_mass]
+    return counts
 
 
 def tsne(points: ArrayLike, seed: int) -> np.ndarray:
@@ -203,7 +235,7 @@ def _relative_density(lens: np.ndarray) -> np.ndarray:
 
 
 def _cover(
-    x: np.ndarray, lens: np.ndarray, cubes: int, overlap: float
+    x: np.ndarray, lens: np.ndarray, radius: float, cubes: int, overlap: float
 ) -> tuple[list[np.ndarray], np.ndarray]:
     """Steps 4 and 5 of `density_graph`: the points of each node, and the pairs that share some."""
     from kmapper import Cover, KeplerMapper
@@ -213,7 +245,8 @@ def _cover(
     neighbour = min(len(x) - 1, int(np.ceil(np.log(len(x)))))
     distances = NearestNeighbors(n_neighbors=neighbour).fit(x).kneighbors()[0][:, -1]
     # The margin keeps two points at this very distance, or in one place, together however rounded.
-    clusterer = DBSCAN(eps=np.median(distances) + NEGLIGIBLE, min_samples=LEAST_SAMPLES)
+    eps = radius * np.median(distances) + NEGLIGIBLE
+    clusterer = DBSCAN(eps=eps, min_samples=LEAST_SAMPLES)
     # One interval spans an axis along which nothing varies.
     intervals = np.where(np.ptp(lens, axis=0) > 0, cubes, 1)
     cover = Cover(intervals, overlap)  # pyright: ignore[reportArgumentType]

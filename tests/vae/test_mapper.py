@@ -7,7 +7,7 @@ import pytest
 from scipy.spatial.distance import cdist
 from scipy.stats import special_ortho_group
 
-from jaxiso.vae.mapper import DensityGraph, density_graph, tsne
+from jaxiso.vae.mapper import DensityGraph, component_counts, density_graph, tsne
 
 
 def nine_clusters(n: int = 450, d: int = 32):
@@ -118,6 +118,17 @@ def test_components_below_the_least_mass_are_left_out():
     assert len(nodes) > len(expected)
 
 
+def test_counts_are_those_of_the_graphs_of_each_setting():
+    points, _ = nine_clusters(180, 4)
+    outside, radius, least = (0.0, 0.3), (0.6, 1.0), (0.0, 0.05)
+    counts = component_counts(points, outside, radius, least)
+    assert counts.shape == (2, 2, 2)
+    assert counts[1, 1, 0] == 9 and (counts[0] >= counts[1]).all() and counts[0, 0, 0] > 9
+    for (i, mass), (j, factor), (k, share) in product(*map(enumerate, (least, radius, outside))):
+        graph = density_graph(points, outside=share, radius=factor, least_mass=mass)
+        assert graph.components == counts[i, j, k]
+
+
 def test_the_region_holds_the_densest_points():
     points = np.random.default_rng(0).normal(size=(600, 2))
     assert density_graph(points, outside=0).kept.all()
@@ -161,6 +172,7 @@ def test_points_that_nothing_is_near_are_in_no_node():
         (np.array([[0.0, 1], [1, 2], [3, np.nan], [0, 0]]), {}, r"points\[2, 1\] is nan"),
         (np.eye(5), {"outside": 1}, "outside of at least 0 and below 1; got 1"),
         (np.eye(5), {"least_mass": -0.1}, "least_mass.*-0.1"),
+        (np.eye(5), {"radius": 0.0}, "radius above 0; got 0.0"),
         (np.eye(5), {"overlap": 1.0}, "overlap.*1.0"),
         (np.eye(5), {"cubes": 0}, "cube.*0"),
         (np.diag(np.arange(5.0)), {"outside": 0.99}, "leaves 1 of 5 points"),
