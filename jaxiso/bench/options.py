@@ -60,6 +60,8 @@ class Options(Checked):
     """VAE: vocabulary, sizes of embeddings, LSTMs and code, sentences a batch. small: 6003,
     100/192/32, 128. paper: 12003, 200/512/32, 128, those of "On the Effect of Isotropy on VAE
     Representations of Text"; many minutes on a CPU. tiny: to try the command."""
+    batching: Literal["buckets", "faithful"] = "buckets"
+    """VAE: how sentences come together, as in `python -m jaxiso.vae`."""
     updates: Annotated[int, Ge(1)] = 4
     """VAE: updates in one timed call."""
     seeds: Annotated[int, Ge(1)] = 3

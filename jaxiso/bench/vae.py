@@ -104,7 +104,7 @@ def make_batches(options: Options) -> list[Batch]:
         np.append(UNK + np.exp(random.uniform(0, most, length)) - 1, EOS).astype(np.int32)
         for length in lengths
     ]
-    batches = Batches(sentences, size.batch_size, seed=options.seed)
+    batches = Batches(sentences, size.batch_size, seed=options.seed, batching=options.batching)
     return list(islice(batches.epoch(0), options.updates))
 
 

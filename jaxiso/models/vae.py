@@ -245,7 +245,8 @@ def total_nll(
     """Σ weight · `sentence_nll`, with a gradient that computes no logits a second time.
 
     What weighs each sentence is known going forwards, so its gradients are computed there, while
-    the logits of its time step are at hand: three products with the vocabulary in place of four.
+    the logits of its tokens are at hand: three products with the vocabulary in place of four. The
+    real tokens are taken together, some at a time, so that padding has no logits at all.
 
     Args:
         states: decoder states, shape (b, t, h).
@@ -259,22 +260,31 @@ def total_nll(
 
 
 def _total_forward(states, kernel, bias, tokens, lengths, weights):
-    def step(carry, inputs):
-        total, gradients = carry
-        state, token, real = inputs
+    b, t, h = states.shape
+    # Half as many logits as the kernel has numbers, or one time step's if these are more: adding
+    # to its gradient then costs little beside the products, and the last part wastes little.
+    size = min(max(b, h // 2), b * t)
+    real = (jnp.arange(t)[None, :] < lengths[:, None]).reshape(b * t)
+    (order,) = jnp.nonzero(real, size=-(-b * t // size) * size, fill_value=b * t)
+    of_token = states.reshape(b * t, h), tokens.reshape(b * t), jnp.repeat(weights, t)
+
+    def part(number, carry):
+        total, gradients, d_states = carry
+        at = jax.lax.dynamic_slice_in_dim(order, number * size, size)
+        state, token, weight = (x.at[at].get(mode="fill", fill_value=0) for x in of_token)
         logits = _logits(state, kernel, bias)
         nll, normaliser = _step_nll(logits, token)
-        weight = jnp.where(real, weights, 0)
         total = total + jnp.sum(weight * nll)
         gradients, d_state = _add_gradients(
             gradients, state, kernel, logits, normaliser, token, weight
         )
-        return (total, gradients), d_state
+        return total, gradients, d_states.at[at].set(d_state, mode="drop")
 
-    start = (jnp.zeros((), states.dtype), (jnp.zeros_like(kernel), jnp.zeros_like(bias)))
-    by_time = _by_time(states, tokens, lengths)
-    (total, gradients), d_states = jax.lax.scan(step, start, by_time)
-    return total, (d_states.swapaxes(0, 1), *gradients)
+    zeros = (jnp.zeros_like(kernel), jnp.zeros_like(bias)), jnp.zeros_like(of_token[0])
+    parts = (jnp.sum(real, dtype=jnp.int32) + size - 1) // size
+    start = (jnp.zeros((), states.dtype), *zeros)
+    total, gradients, d_states = jax.lax.fori_loop(0, parts, part, start)
+    return total, (d_states.reshape(b, t, h), *gradients)
 
 
 def _total_backward(gradients, cotangent):

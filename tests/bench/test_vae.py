@@ -137,6 +137,8 @@ def test_batches_are_those_of_a_corpus():
     assert (np.concatenate([b.tokens == 2 for b in batches], axis=None).sum()) == 12 * 128
     assert words.min() == 3
     assert 5000 < words.max() <= 6002
+    faithful = bench_vae.make_batches(replace(options, batching="faithful"))
+    assert sum(batch.tokens.size for batch in faithful) > held
     counts = np.bincount(words)  # word of rank r: 1 / r of the first
     assert counts[3] == pytest.approx(len(words) * np.log(2) / np.log(6000), rel=0.1)
 
