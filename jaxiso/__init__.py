@@ -17,9 +17,11 @@ from importlib.metadata import version
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:  # what type checkers see of the table below
+    from jaxiso import papers as papers
     from jaxiso import transforms as transforms
     from jaxiso.encoders.encode import encode as encode
     from jaxiso.load import load_run as load_run
+    from jaxiso.load import load_runs as load_runs
     from jaxiso.metrics.clusters import calinski_harabasz_score as calinski_harabasz_score
     from jaxiso.metrics.clusters import davies_bouldin_score as davies_bouldin_score
     from jaxiso.metrics.contextual import cosine_contributions as cosine_contributions
@@ -86,6 +88,7 @@ _PUBLIC = {
     "isoscore_star": ("metrics.isotropy", "IsoScore of a batch, steadied by a larger sample"),
     "isotropy_score": ("metrics.directions", "Mu and Viswanath's, seen from the origin"),
     "load_run": ("load", "config, metrics and trained models of a run"),
+    "load_runs": ("load", "all runs in a folder"),
     "maximum_explainable_variance": (
         "metrics.contextual",
         "what one static vector explains of a word's",
@@ -94,6 +97,7 @@ _PUBLIC = {
     "measure": ("score.arrays", "all measures of an array, as jaxiso.score has them"),
     "mutual_information": ("metrics.posterior", "between sentences and their codes"),
     "numerical_rank": ("metrics.spectrum", "directions that vary, other than by rounding"),
+    "papers": ("papers", "the published numbers and settings of both papers"),
     "participation_ratio": ("metrics.dimension", "directions used, by variances"),
     "rankme": ("metrics.spectrum", "RankMe: entropy of singular values, not centred"),
     "rogue_share": ("metrics.contextual", "largest share of the mean cosine in one dimension"),

@@ -3,10 +3,12 @@
 >>> run = jaxiso.load_run("runs/wnli-minilm-5seeds-250updates")
 >>> run.metrics.groupby("step").mean()
 >>> jaxiso.isoscore(run.vectors[0])         # of the first seed, after training
+>>> [run.result["pearson_r"] for run in jaxiso.load_runs("runs") if run.result]
 """
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property, partial
@@ -31,7 +33,9 @@ from jaxiso.models.decoding import greedy_decode
 from jaxiso.models.heads import HiddenHead, LinearHead
 from jaxiso.models.vae import Encoded, TextVAE
 from jaxiso.runs import (
+    CONFIG,
     FINAL,
+    LATENTS,
     METRICS,
     RESULT,
     VOCABULARY,
@@ -40,7 +44,8 @@ from jaxiso.runs import (
     read_stored,
     verify,
 )
-from jaxiso.vae.options import complete_config
+from jaxiso.vae.options import complete_config, mark_of, targets_of
+from jaxiso.vae.tables import marked, read_evaluation
 
 LONGEST = 60
 """Words at most that a VAE writes."""
@@ -160,6 +165,51 @@ class VAERun(LoadedRun):
         except InputError as error:
             raise ValueError(str(error)) from None
 
+    def _mark(self, C: float | None) -> str:
+        """In the names of the files of one target KL."""
+        targets = targets_of(self.config)
+        if C is None and len(targets) == 1:
+            C = targets[0]
+        if C not in targets:
+            raise ValueError(f"C is {C}, expected one of {', '.join(map(str, targets))}")
+        return mark_of(self.config, C)
+
+    def evaluation(self, C: float | None = None) -> dict[str, Any] | None:
+        """What `python -m jaxiso.vae evaluate` found: evaluation.json; None before that.
+
+        Args:
+            C: target KL of the models, where the run has several.
+
+        Raises:
+            ValueError: there are no models with this target, or the file is damaged.
+        """
+        try:
+            return read_evaluation(self.directory, self._mark(C))
+        except InputError as error:
+            raise ValueError(str(error)) from None
+
+    def latents(self, C: float | None = None) -> dict[str, np.ndarray] | None:
+        """Codes of test sentences of the first seed, as `evaluate` keeps them; None before that.
+
+        Args:
+            C: likewise.
+
+        Returns:
+            `means` (n, latent), `tsne` (n, 2) and, of a corpus with classes, `labels` (n,).
+
+        Raises:
+            ValueError: as of `evaluation`.
+        """
+        path = self.directory / marked(LATENTS, self._mark(C))
+        if not path.exists():
+            return None
+        try:
+            verify(self.directory, path.name)
+        except InputError as error:
+            raise ValueError(str(error)) from None
+        with np.load(path, allow_pickle=False) as file:
+            return dict(file)
+
     @cached_property
     def network(self) -> TextVAE:
         """The Flax module that `model(number)` are parameters of."""
@@ -242,6 +292,21 @@ def load_run(directory: str | Path) -> EmbedRun | VAERun:
     return (VAERun if vae else EmbedRun)(
         directory, config, result, metrics, _models(metrics, config)
     )
+
+
+def load_runs(*folders: str | Path) -> list[EmbedRun | VAERun]:
+    """Every run in some folders, such as "runs", by name; what cannot be read is warned of.
+
+    Args:
+        folders: what is in their folders is not looked at.
+    """
+    found = []
+    for path in (path for folder in folders for path in sorted(Path(folder).glob(f"*/{CONFIG}"))):
+        try:
+            found.append(load_run(path.parent))
+        except ValueError as error:
+            warnings.warn(f"left out: {error}", stacklevel=2)
+    return found
 
 
 def _models(metrics: pd.DataFrame, config: dict[str, Any]) -> pd.DataFrame:

@@ -12,57 +12,73 @@ import os
 from pathlib import Path
 
 import matplotlib.pyplot as plt
-import numpy as np
+import pandas as pd
 from IPython.display import Markdown, display
 
-from jaxiso.cli.console import several
-from jaxiso.embed.figures import figure_frontier
-from jaxiso.embed.options import Options
-from jaxiso.embed.trajectory import INDICES, NAMES, by_step, of_isotropy
-from jaxiso.report.rows import best, entries_of_a, label_of
-from jaxiso.report.runs import DEFAULT_FOLDERS, find_runs
-from jaxiso.report.table import markdown_table
+import jaxiso
 
 # %matplotlib inline
 plt.rcParams["figure.dpi"] = 80
 if Path.cwd().name == "notebooks":
     os.chdir("..")  # runs are named from the root of the repository
 
-entries = entries_of_a(find_runs(DEFAULT_FOLDERS).embed)
-chosen = best(entries)  # the paper's experiment, to compare with
+USUAL = {"isotropy": None, "hidden": None, "loss": "cross-entropy", "track": False}
+USUAL |= {"test_fraction": None, "scale": 1.0, "transform": "none"}
+NAMES = {"isoscore": "IsoScore", "silhouette": "Silhouette", "accuracy": "Accuracy"}
+NAMES |= {"calinski_harabasz": "Calinski-Harabasz", "davies_bouldin": "Davies-Bouldin"}
+NAMES |= {"dunn": "Dunn"}
+runs = [
+    run
+    for run in jaxiso.load_runs("runs", "runs/reference")
+    if run.config["experiment"] == "embed" and run.result
+]
+
+
+def name_of(run):
+    """Task and encoder."""
+    return ", ".join(filter(None, (run.config["task"], run.config["encoder"])))
+
+
+usual = {  # the paper's experiment, to compare with
+    name_of(run): run
+    for run in sorted(runs, key=lambda run: run.config["seeds"])
+    if all(run.config[name] == value for name, value in USUAL.items())
+}
 
 
 def runs_with(option, command):
     """Runs that were given an option; where there are none, says how to make one."""
-    runs = [run for run in entries if run.config[option] != getattr(Options, option)]
-    if not runs:
+    found = [run for run in runs if run.config[option] != USUAL[option]]
+    if not found:
         display(Markdown(f"There is no such run. To make one: `{command}`"))
-    return runs
+    return found
 
 
 def averages(run):
-    """Updates, and each quantity as a mean over seeds."""
-    steps, values = by_step(run.metrics)
-    return steps, {name: value.mean(axis=1) for name, value in values.items()}
+    """Each quantity at each step, a mean over seeds."""
+    return run.metrics.groupby("step").mean()
 
 
 def say(run, text):
     """Something that was found, below the name of the run's task."""
-    display(Markdown(f"**{label_of(run.row)}**, {several(run.seeds, 'seed')}: {text}"))
+    seeds = run.config["seeds"]
+    of = f"**{name_of(run)}**, {seeds} seed{'s' * (seeds > 1)}"
+    display(Markdown(f"{of}: {text}"))
 
 
 def beside_the_paper(run, name):
     """Silhouette against IsoScore, of a run and of the paper's experiment on the same task."""
     _, ax = plt.subplots(figsize=(5.4, 3.6), layout="constrained")
-    shown = {name: run} | ({"as in the paper": chosen[run.row]} if run.row in chosen else {})
+    shown = {name: run}
+    if name_of(run) in usual:
+        shown["as in the paper"] = usual[name_of(run)]
     for label, one in shown.items():
-        _, values = averages(one)
-        r = one.detail["pearson_r"]
+        values, r = averages(one), one.result["pearson_r"]
         ax.plot(values["isoscore"], values["silhouette"], label=f"{label}: r = {r:.3f}")
-    ax.set(xlabel="IsoScore", ylabel="Silhouette", title=label_of(run.row))
+    ax.set(xlabel="IsoScore", ylabel="Silhouette", title=name_of(run))
     ax.legend(fontsize="small")
     plt.show()
-    return {label: one.detail["final"] for label, one in shown.items()}
+    return {label: one.result["final"] for label, one in shown.items()}
 
 
 def at_the_end(finals):
@@ -81,32 +97,35 @@ def at_the_end(finals):
 
 # %%
 command = "python -m jaxiso.embed --task wnli --isotropy 0 0.1 0.3 1 3 10"
-of_task = {}
-for run in runs_with("isotropy", command):  # once for each weight
-    of_task.setdefault((*run.row, run.seeds, run.config["updates"]), []).append(run)
-for runs in of_task.values():  # several commands may have made the weights of one frontier
-    weighted = [of_isotropy(run.metrics, run.detail["isotropy"]) for run in runs]
-    metrics = {
-        name: [value for columns in weighted for value in columns[name]]
-        for name in set.intersection(*map(set, weighted))
-    }
-    display(figure_frontier(metrics, label_of(runs[0].row)))
-    ends = {run.detail["isotropy"]: run.detail["final"] for run in runs}
-    names, weights = ("isoscore", "silhouette", "accuracy"), sorted(ends)
-    scores = np.array([[ends[weight][name]["mean"] for name in names] for weight in weights])
-    rows = [
-        [f"{weight:g}", *(f"{value:.4f}" for value in row)]
-        for weight, row in zip(weights, scores, strict=True)
-    ]
-    header = ["λ", *(NAMES[name] for name in names)]
-    display(Markdown("\n".join(markdown_table(header, rows))))
-    jump, paid = np.diff(scores[:, 0]).argmax(), scores[-1] - scores[0]
+weighted = {}  # several commands may have made the weights of one frontier
+for run in runs_with("isotropy", command):
+    same = (name_of(run), run.config["seeds"], run.config["updates"])
+    weighted.setdefault(same, []).append(run)
+for of_task in weighted.values():
+    ends = pd.DataFrame(
+        {
+            "λ": found["isotropy"],
+            **{NAMES[name]: found["final"][name]["mean"] for name in list(NAMES)[:3]},
+        }
+        for run in of_task
+        for found in run.result["frontier"]
+    )
+    ends = ends.drop_duplicates("λ").set_index("λ").sort_index()
+    ax = ends.plot(marker=".", figsize=(6, 3.6), ylim=(-0.03, 1.03), title=name_of(of_task[0]))
+    ax.set_xscale("symlog", linthresh=0.1)
+    ax.set_xlim(left=0)
+    plt.show()
+    display(ends.round(4))
+    paid, steps = ends.iloc[-1] - ends.iloc[0], ends["IsoScore"].diff()
+    after = ends.loc[steps.idxmax()]
+    before = ends.iloc[ends.index.get_loc(steps.idxmax()) - 1]
     say(
-        runs[0],
-        f"from the smallest λ to the largest, IsoScore changes by {paid[0]:+.3f}, the silhouette "
-        f"by {paid[1]:+.3f} and the accuracy by {paid[2]:+.3f}. The largest step is that from λ = "
-        f"{weights[jump]:g} to {weights[jump + 1]:g}: IsoScore {scores[jump, 0]:.3f} → "
-        f"{scores[jump + 1, 0]:.3f}, silhouette {scores[jump, 1]:.3f} → {scores[jump + 1, 1]:.3f}.",
+        of_task[0],
+        f"from the smallest λ to the largest, IsoScore changes by {paid['IsoScore']:+.3f}, the "
+        f"silhouette by {paid['Silhouette']:+.3f} and the accuracy by {paid['Accuracy']:+.3f}. The "
+        f"largest step is that from λ = {before.name:g} to {after.name:g}: IsoScore "
+        f"{before['IsoScore']:.3f} → {after['IsoScore']:.3f}, silhouette "
+        f"{before['Silhouette']:.3f} → {after['Silhouette']:.3f}.",
     )
 
 # %% [markdown]
@@ -136,12 +155,11 @@ for run in runs_with("hidden", "python -m jaxiso.embed --task wnli --hidden 128"
 # %%
 for run in runs_with("loss", "python -m jaxiso.embed --task wnli --loss triplet"):
     finals = beside_the_paper(run, "triplet loss")
-    steps, values = averages(run)
-    isoscore = values["isoscore"]
+    isoscore = averages(run)["isoscore"]
     say(
         run,
         f"{at_the_end(finals)}. With the triplet loss IsoScore starts at {isoscore[0]:.3f} and is "
-        f"highest, {isoscore.max():.3f}, after update {steps[isoscore.argmax()]}.",
+        f"highest, {isoscore.max():.3f}, after update {isoscore.idxmax()}.",
     )
 
 # %% [markdown]
@@ -152,15 +170,15 @@ for run in runs_with("loss", "python -m jaxiso.embed --task wnli --loss triplet"
 
 # %%
 for run in runs_with("track", "python -m jaxiso.embed --task wnli --track"):
-    steps, values = averages(run)
-    names = ["silhouette", *(name for name in INDICES if name in values)]
+    values = averages(run)
+    names = ["silhouette", *(name for name in list(NAMES)[3:] if name in values)]
     figure, axes = plt.subplots(1, len(names), figsize=(3 * len(names), 2.8), layout="constrained")
     for ax, name in zip(axes, names, strict=True):
         ax.plot(values["isoscore"], values[name])
         ax.set(xlabel="IsoScore", title=NAMES[name])
     plt.show()
     lines = []
-    for name, others in run.detail["agreement"].items():
+    for name, others in run.result["agreement"].items():
         rho = others["silhouette"]["spearman_rho"] * (-1 if name == "davies_bouldin" else 1)
         agrees = "agrees with" if rho > 0 else "contradicts"
         against = others["isoscore"]["spearman_rho"]
@@ -180,18 +198,17 @@ for run in runs_with("track", "python -m jaxiso.embed --task wnli --track"):
 
 # %%
 for run in runs_with("test_fraction", "python -m jaxiso.embed --task rte --test-fraction 0.2"):
-    steps, values = averages(run)
-    names = ("isoscore", "silhouette", "accuracy")
+    values, names = averages(run), list(NAMES)[:3]
     figure, axes = plt.subplots(1, 3, figsize=(11, 3), layout="constrained")
     for ax, name in zip(axes, names, strict=True):
-        ax.plot(steps, values[name], label="trained on")
-        ax.plot(steps, values[f"test_{name}"], label="held out")
+        ax.plot(values[name], label="trained on")
+        ax.plot(values[f"test_{name}"], label="held out")
         ax.set(xlabel="Updates", title=NAMES[name])
     axes[0].legend(fontsize="small")
     plt.show()
     changes = []
     for name in names:
-        trained_on, held_out = values[name], values[f"test_{name}"]
+        trained_on, held_out = values[name].to_numpy(), values[f"test_{name}"].to_numpy()
         changes.append(
             f"{NAMES[name]} {held_out[0]:.3f} → {held_out[-1]:.3f} (trained on: "
             f"{trained_on[0]:.3f} → {trained_on[-1]:.3f})"

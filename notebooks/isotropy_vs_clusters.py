@@ -8,38 +8,55 @@
 # from the runs of `python -m jaxiso.embed` in `runs/` and in `runs/reference/`.
 
 # %%
-import contextlib
 import os
 import tempfile
 from pathlib import Path
 
 import matplotlib.pyplot as plt
 import numpy as np
+import pandas as pd
 from IPython.display import Markdown
 from IPython.utils.capture import capture_output
 from sklearn.datasets import load_digits
 
 import jaxiso
-from jaxiso import isoscore, silhouette_score
 from jaxiso.__main__ import main as command
-from jaxiso.data import TASKS
-from jaxiso.embed.trajectory import by_step
-from jaxiso.papers import EMBED, embed_targets
-from jaxiso.report.figures import figure_relationships, figure_trajectories
-from jaxiso.report.rows import best, entries_of_a
-from jaxiso.report.runs import DEFAULT_FOLDERS, find_runs
-from jaxiso.report.table import as_markdown, markdown_table, tables_of_a
 
 # %matplotlib inline
 plt.rcParams["figure.dpi"] = 80
 if Path.cwd().name == "notebooks":
     os.chdir("..")  # runs are named from the root of the repository
 
-entries = entries_of_a(find_runs(DEFAULT_FOLDERS).embed)
-chosen = best(entries)  # one run for each task and encoder, set up as in the paper
-targets = embed_targets()
-setups = {row: run for row, run in chosen.items() if not targets[row].glue}
-tables = tables_of_a(chosen)
+paper = {row: of for row, of in jaxiso.papers.embed_targets().items() if not of.glue}
+runs = [
+    run
+    for run in jaxiso.load_runs("runs", "runs/reference")
+    if run.config["experiment"] == "embed" and run.result and "frontier" not in run.result
+]
+
+
+def row_of(run):
+    """The row of the paper's tables: task and encoder."""
+    return run.config["task"], run.config["encoder"]
+
+
+def means(run):
+    """Each quantity at each step, a mean over seeds."""
+    return run.metrics.groupby("step").mean()
+
+
+def is_as_in_paper(run):
+    """Whether all settings are the paper's, but for the number of seeds and the words."""
+    of = jaxiso.papers.embed_targets().get(row_of(run))
+    settings = jaxiso.papers.EMBED | {"updates": of.updates if of else None}
+    return all(run.config[name] == value for name, value in settings.items() if name != "seeds")
+
+
+as_in_paper = [run for run in runs if is_as_in_paper(run)]
+setups = {}  # of each row of Table 1 the run with the most seeds
+for run in sorted(as_in_paper, key=lambda run: run.config["seeds"]):
+    setups[row_of(run)] = run
+setups = {row: setups[row] for row in paper if row in setups}
 
 # %% [markdown]
 # ## Table 1: items and parameters
@@ -48,20 +65,47 @@ tables = tables_of_a(chosen)
 # words of `pos` and `supersense` stand in for the paper's, which cannot be redistributed.
 
 # %%
-Markdown("\n".join(as_markdown(tables["A, Table 1"])))
+sizes = [
+    {
+        "task": task,
+        "items": run.config["items"],
+        "paper": paper[task, encoder].items,
+        "parameters": run.result["parameters"],
+        "paper ": paper[task, encoder].parameters,
+    }
+    for (task, encoder), run in setups.items()
+]
+pd.DataFrame(sizes).set_index("task")
 
 # %% [markdown]
 # ## Figure 2: both scores across training
+#
+# Means over seeds, and their range.
 
 # %%
-figure_trajectories(setups)
+figure, axes = plt.subplots(
+    2, len(setups), figsize=(2.7 * len(setups), 4.4), layout="constrained", squeeze=False
+)
+for column, ((task, encoder), run) in zip(axes.T, setups.items(), strict=True):
+    logs = np.log(run.metrics["isoscore"])
+    drawn = {
+        "Silhouette": run.metrics["silhouette"],
+        "Log-norm. IsoScore": (logs - logs.min()) / (logs.max() - logs.min()),
+    }
+    for ax, (name, values) in zip(column, drawn.items(), strict=True):
+        by_step = values.groupby(run.metrics["step"])
+        ax.plot(by_step.mean())
+        ax.fill_between(by_step.mean().index, by_step.min(), by_step.max(), alpha=0.25, lw=0)
+        ax.set(title=name)
+    column[0].set_title(f"{task}, {encoder}\nSilhouette")
+    column[1].set_xlabel("Updates")
+plt.show()
 
 # %%
 lines = []
 for (task, _), run in setups.items():
-    start, final = run.detail["start"], run.detail["final"]
-    _, values = by_step(run.metrics)
-    falls = (np.diff(values["isoscore"].mean(axis=1)) < 0).mean()
+    start, final = run.result["start"], run.result["final"]
+    falls = (np.diff(means(run)["isoscore"]) < 0).mean()
     lines.append(
         f"- {task}: silhouette {start['silhouette']['mean']:.3f} → "
         f"{final['silhouette']['mean']:.3f}, IsoScore {start['isoscore']['mean']:.3f} → "
@@ -77,19 +121,38 @@ Markdown("\n".join(lines))
 # ## Figure 3: one score against the other
 
 # %%
-figure_relationships(setups)
+figure, axes = plt.subplots(
+    1, len(setups), figsize=(3 * len(setups), 2.8), layout="constrained", squeeze=False
+)
+for ax, ((task, encoder), run) in zip(axes.flat, setups.items(), strict=True):
+    shown = means(run)
+    ax.plot(shown["isoscore"], shown["silhouette"], color="0.7", lw=1)
+    points = ax.scatter(shown["isoscore"], shown["silhouette"], c=shown.index, s=8)
+    ax.set(xlabel="IsoScore", ylabel="Silhouette", title=f"{task}, {encoder}")
+figure.colorbar(points, ax=axes, label="Updates")
+plt.show()
 
 # %%
-Markdown("\n".join(as_markdown(tables["A, Section 3.2"])))
+correlations = [
+    {
+        "task": task,
+        "seeds": run.config["seeds"],
+        "Pearson r": run.result["pearson_r"],
+        "paper": paper[task, encoder].pearson_r,
+        "difference": run.result["pearson_r"] - paper[task, encoder].pearson_r,
+        "Spearman ρ (paper: below -0.998)": run.result["spearman_rho"],
+    }
+    for (task, encoder), run in setups.items()
+]
+correlations = pd.DataFrame(correlations).set_index("task")
+correlations.round(4)
 
 # %%
-apart = {"sentence": [0.0], "word": [0.0]}
-for row, run in setups.items():
-    off = run.detail["pearson_r"] - targets[row].pearson_r
-    apart[TASKS[row[0]].kind].append(abs(off))
+of_words = [encoder == "word2vec" for _, encoder in setups]
+apart = correlations["difference"].abs()
 Markdown(
-    f"Pearson's r is at most {max(apart['sentence']):.3f} from the paper's with sentence vectors, "
-    f"and up to {max(apart['word']):.3f} with word vectors."
+    f"Pearson's r is at most {apart[~np.array(of_words)].max():.4f} from the paper's with sentence "
+    f"vectors, and up to {apart[of_words].max():.3f} with word vectors."
 )
 
 # %% [markdown]
@@ -100,20 +163,18 @@ Markdown(
 # long. `--scale 3` makes them so.
 
 # %%
-words = [run for run in entries if run.row[0] in ("pos", "supersense")]
 figure, axes = plt.subplots(1, 2, figsize=(9, 3.4), layout="constrained")
-lines = []
+lines, words = [], []
 for ax, task in zip(axes, ("pos", "supersense"), strict=True):
-    for run in (run for run in words if run.row[0] == task):
-        _, values = by_step(run.metrics)
-        scale, r = run.config["scale"], run.detail["pearson_r"]
-        means = (values[name].mean(axis=1) for name in ("isoscore", "silhouette"))
-        ax.plot(*means, label=f"vectors × {scale:g}: r = {r:.3f}")
-        lines.append(f"- {task}, vectors × {scale:g}: r = {r:.3f}")
+    for run in (run for run in runs if row_of(run) == (task, "word2vec")):
+        words.append(run)
+        name = f"vectors × {run.config['scale']:g}: r = {run.result['pearson_r']:.3f}"
+        ax.plot(means(run)["isoscore"], means(run)["silhouette"], label=name)
+        lines.append(f"- {task}, {name}")
+    lines.append(f"- {task}, the paper: r = {paper[task, 'word2vec'].pearson_r:.3f}")
     ax.set(xlabel="IsoScore", ylabel="Silhouette", title=task)
     ax.legend(fontsize="small")
-paper = {task: targets[task, "word2vec"].pearson_r for task in ("pos", "supersense")}
-lines += [f"- {task}, the paper: r = {r:.3f}" for task, r in paper.items()]
+plt.show()
 
 # %%
 Markdown("\n".join(lines))
@@ -136,16 +197,20 @@ def left_over(config):
     return (config["inputs"] * classes - 1) / (config["dim"] - 1)
 
 
-rows = []
-for run in [*chosen.values(), *(run for run in words if run.config["scale"] != 1)]:
-    scale = "" if run.config["scale"] == 1 else f", vectors × {run.config['scale']:g}"
-    steps, values = by_step(run.metrics)
-    mean = values["isoscore"].mean(axis=1)
-    scores = [left_over(run.config), mean[0], mean.min(), mean[-1]]
-    rows.append([run.label + scale, *(f"{score:.4f}" for score in scores)])
-    rows[-1].append(f"{steps[mean.argmin()]} of {steps[-1]}")
-header = ["", "(m - 1) / (d - 1)", "IsoScore, start", "lowest", "end", "lowest after update"]
-Markdown("\n".join(markdown_table(header, rows)))
+falls = []
+for run in [*as_in_paper, *(run for run in words if run not in as_in_paper)]:
+    isoscore = means(run)["isoscore"]
+    falls.append(
+        {
+            "run": run.directory.name,
+            "(m - 1) / (d - 1)": left_over(run.config),
+            "IsoScore, start": isoscore.iloc[0],
+            "lowest": isoscore.min(),
+            "end": isoscore.iloc[-1],
+            "lowest after update": f"{isoscore.idxmin()} of {isoscore.index[-1]}",
+        }
+    )
+pd.DataFrame(falls).set_index("run").round(4)
 
 # %% [markdown]
 # So the end is near this number, or still above it where training was short or vectors are long:
@@ -155,28 +220,19 @@ Markdown("\n".join(markdown_table(header, rows)))
 #
 # ## What it looks like
 #
-# A run keeps its trained vectors. Results under `runs/reference/` come without them; so unless
-# `runs/` has a run on scikit-learn's ten digits (`jaxiso embed --task digits`), a short one is made
-# here.
-
+# A run keeps its trained vectors in its last checkpoint, and `jaxiso.load_run` reads them. Results
+# under `runs/reference/` come without theirs. So a short run on scikit-learn's ten digits is made
+# here, and its checkpoint is what is drawn.
 
 # %%
-def trained_digits():
-    """Trained vectors of the first seed, (1797, 64): of a run that is there, or of a short one."""
-    settings = ("scale", "transform", "isotropy", "hidden", "loss", "test_fraction")
-    for run in entries:
-        if run.row[0] == "digits" and all(run.config[s] == EMBED.get(s) for s in settings):
-            with contextlib.suppress(ValueError):  # it was kept without its vectors
-                return jaxiso.load_run(run.runs[0].directory).vectors[0]
-    with tempfile.TemporaryDirectory() as folder, capture_output():
-        short = ["--task", "digits", "--seeds", "1", "--updates", "300", "--every", "10"]
-        command(["embed", *short, "--quiet", "--out", f"{folder}/run"])
-        return jaxiso.load_run(f"{folder}/run").vectors[0]
-
-
 before, labels = load_digits(return_X_y=True)
 before = before / np.linalg.norm(before, axis=1, keepdims=True)
-after = trained_digits()
+with tempfile.TemporaryDirectory() as folder, capture_output():
+    short = ["--task", "digits", "--seeds", "1", "--updates", "300", "--every", "10"]
+    command(["embed", *short, "--quiet", "--out", f"{folder}/run"])
+    digits = jaxiso.load_run(f"{folder}/run")
+    after = digits.vectors[0]  # of the first seed, (1797, 64)
+Markdown(f"Read from the checkpoint of update {digits.updates}: vectors {after.shape}.")
 
 # %%
 figure, axes = plt.subplots(1, 3, figsize=(11, 3.4), layout="constrained")
@@ -192,9 +248,9 @@ plt.show()
 
 # %%
 Markdown(
-    f"Silhouette {float(silhouette_score(before, labels)):.3f} → "
-    f"{float(silhouette_score(after, labels)):.3f}, IsoScore {float(isoscore(before)):.3f} → "
-    f"{float(isoscore(after)):.3f}. Ten labels that collapse to points span nine "
-    "axes, and the variance of all others goes: that is where the isotropy goes. `theory` has more "
-    "of this."
+    f"Silhouette {float(jaxiso.silhouette_score(before, labels)):.3f} → "
+    f"{float(jaxiso.silhouette_score(after, labels)):.3f}, IsoScore "
+    f"{float(jaxiso.isoscore(before)):.3f} → {float(jaxiso.isoscore(after)):.3f}. Ten labels that "
+    "collapse to points span nine axes, and the variance of all others goes: that is where the "
+    "isotropy goes. `theory` has more of this."
 )

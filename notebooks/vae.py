@@ -4,9 +4,10 @@
 # **Question.** *On the Effect of Isotropy on VAE Representations of Text* (Zhang, Buntine, Shareghi
 # 2022; "paper B") gives the posterior of an LSTM-VAE the same variance in all latent dimensions
 # (`isotropic`) instead of one for each (`diagonal`), and finds that all dimensions become active
-# and the representations better. Do they? Here are all its tables and figures, from models trained
-# with `python -m jaxiso.vae` and evaluated with `python -m jaxiso.vae evaluate`, in `runs/` and in
-# `runs/reference/`. `none` is an autoencoder.
+# and the representations better. Do they? Here are its measures, from models trained with
+# `python -m jaxiso.vae` and evaluated with `python -m jaxiso.vae evaluate`, in `runs/` and in
+# `runs/reference/`. `none` is an autoencoder. `python -m jaxiso.report` sets all its tables and
+# figures beside the paper's.
 
 # %%
 import io
@@ -15,78 +16,108 @@ from pathlib import Path
 
 import matplotlib.pyplot as plt
 import numpy as np
+import pandas as pd
 from IPython.display import Markdown, display
 from PIL import Image
 
 import jaxiso
-from jaxiso.cli.console import several
-from jaxiso.embed.trajectory import by_step
-from jaxiso.report.figures import figures_of_b
-from jaxiso.report.not_run import cost_text, list_not_run
-from jaxiso.report.rows import best, comparable, entries_of_b
-from jaxiso.report.runs import DEFAULT_FOLDERS, find_runs
-from jaxiso.report.table import markdown_table, plain
 from jaxiso.vae.mapper import component_counts
-from jaxiso.vae.tables import TABLES, rows_of
 
 # %matplotlib inline
 plt.rcParams["figure.dpi"] = 80
+pd.options.display.max_colwidth = None
 if Path.cwd().name == "notebooks":
     os.chdir("..")  # runs are named from the root of the repository
 
-found = find_runs(DEFAULT_FOLDERS)
-evaluated, _ = entries_of_b(found.vae)  # runs that differ by their seeds only are one model
-models = comparable(evaluated)  # for each corpus, those that differ in posterior and C
+# Models that differ in posterior and C only: the most that there are of one corpus of the paper.
+# Runs that differ in their seed only are one model.
+OWN = ("posterior", "C", "seed", "seeds")
+sets = {}
+for run in jaxiso.load_runs("runs", "runs/reference"):
+    if run.config["experiment"] == "vae" and run.config["corpus"] in ("dbpedia", "yahoo"):
+        same = repr({name: value for name, value in run.config.items() if name not in OWN})
+        posterior, targets = run.config["posterior"], run.config["C"]
+        for C in targets if isinstance(targets, list) else [targets]:
+            if found := run.evaluation(C):
+                row = posterior, None if posterior == "none" else C
+                sets.setdefault(same, {}).setdefault(row, []).append((run, found))
+order = ("none", "diagonal", "isotropic")
+models = dict(
+    sorted(max(sets.values(), key=len).items(), key=lambda m: (m[0][1] or 0, order.index(m[0][0])))
+)
+config = next(iter(models.values()))[0][0].config
+paper = {
+    row[1:]: of for row, of in jaxiso.papers.vae_targets().items() if row[0] == config["corpus"]
+}
 
 
-def tables(name):
-    """Those of `jaxiso.vae.tables` whose title begins with a name; the paper's rows below ours."""
-    lines = []
-    for shown in TABLES:
-        if shown.title.startswith(name):
-            shown_rows = rows_of(shown, [m.detail for m in models], always=True)
-            rows = [[cell.strip() for cell in row] for row in shown_rows]
-            names = [column.heading for column in shown.columns]
-            lines += [f"**{shown.title}**", "", *markdown_table(["", *names], rows), ""]
-    return Markdown("\n".join(lines))
+def name_of(row):
+    """Such as isotropic, C = 5."""
+    posterior, target = row
+    return posterior if target is None else f"{posterior}, C = {target:g}"
 
 
-def compare(measure):
-    """Of each corpus and C that has both posteriors: (where, diagonal, isotropic), of the means."""
-    means = {m.row: float(np.mean(m.values[measure])) for m in models if measure in m.values}
-    return [
-        (f"{corpus}, C = {target:g}", means[corpus, "diagonal", target], isotropic)
-        for (corpus, posterior, target), isotropic in means.items()
-        if posterior == "isotropic" and (corpus, "diagonal", target) in means
-    ]
+def values(row, measure):
+    """Of a model, one number a seed; empty where it was not measured."""
+    found = [of["measures"].get(measure, {"values": []})["values"] for _, of in models[row]]
+    return np.array([value for of_run in found for value in of_run if value is not None])
+
+
+def table(measures, digits=2):
+    """Means over seeds; below them the paper's, of the models that it has."""
+    ours = {
+        name_of(row): {
+            name: values(row, m).mean() for m, name in measures.items() if values(row, m).size
+        }
+        for row in models
+    }
+    theirs = {
+        name_of(row): {name: found[m].mean for m, name in measures.items() if m in found}
+        for row, found in paper.items()
+    }
+    for title, found in (("Here", ours), ("In the paper, of larger models", theirs)):
+        shown = pd.DataFrame.from_dict(found, orient="index").dropna(how="all")
+        shown = shown[[name for name in measures.values() if name in shown]]
+        if shown.size:
+            display(Markdown(f"**{title}**"), shown.round(digits))
 
 
 def said(measure, what, digits=2, unit=""):
-    """A line for each C: which posterior has more of it."""
+    """A line for each C that has both posteriors: which has more of it."""
     lines = []
-    for where, diagonal, isotropic in compare(measure):
-        sign = ">" if isotropic > diagonal else "<" if isotropic < diagonal else "="
-        lines.append(
-            f"- {what}, {where}: isotropic {isotropic:.{digits}f}{unit} {sign} diagonal "
-            f"{diagonal:.{digits}f}{unit}"
-        )
+    for posterior, target in models:
+        if posterior == "isotropic" and ("diagonal", target) in models:
+            pair = [values((p, target), measure) for p in ("isotropic", "diagonal")]
+            if all(found.size for found in pair):
+                isotropic, diagonal = (found.mean() for found in pair)
+                sign = ">" if isotropic > diagonal else "<" if isotropic < diagonal else "="
+                lines.append(
+                    f"- {what}, C = {target:g}: isotropic {isotropic:.{digits}f}{unit} {sign} "
+                    f"diagonal {diagonal:.{digits}f}{unit}"
+                )
     return "\n".join(lines)
 
 
 # %% [markdown]
-# ## The models, and how they are unlike the paper's
+# ## The models, and how they differ from the paper's
 #
 # Where the models shown are smaller than the paper's, their numbers are not to be held against the
 # paper's; which posterior is the better one may be.
 
 # %%
-Markdown(
-    "\n".join(
-        f"- {m.label}, {several(m.seeds, 'seed')}, {m.detail.updates:,} updates. Unlike the "
-        f"paper's: {'; '.join(m.differences) or 'nothing'}"
-        for m in models
-    )
-)
+settings = jaxiso.papers.vae_settings(config["corpus"])
+lines = [
+    f"- {name.replace('_', ' ')}: {config[name]}, not {theirs}"
+    for name, theirs in settings.items()
+    if config.get(name, theirs) != theirs
+]
+lines += ["", "Models:", ""]
+for row, found in models.items():
+    seeds = sum(run.config["seeds"] for run, _ in found)
+    updates = found[0][1]["updates"]
+    early = "" if found[0][0].result else " (the training was not finished then)"
+    lines.append(f"- {name_of(row)}: {seeds} seed{'s' * (seeds > 1)}, {updates:,} updates{early}")
+Markdown("\n".join(lines))
 
 # %% [markdown]
 # ## Training: the KL is held at C
@@ -94,18 +125,20 @@ Markdown(
 # %%
 figure, axes = plt.subplots(1, 3, figsize=(11, 3.2), layout="constrained")
 panels = {"dev_kl": "KL (nats)", "dev_rec": "Rec. (nats)", "dev_active_units": "Active units"}
-for model in models:
-    steps, values = by_step(jaxiso.load_run(model.runs[0].directory).metrics.to_dict("list"))
+for row, found in models.items():
+    metrics = found[0][0].metrics
+    if "C" in metrics and row[1] is not None:
+        metrics = metrics[metrics["C"] == row[1]]
     for ax, name in zip(axes, panels, strict=True):
-        if name in values and np.isfinite(values[name]).all():
-            ax.plot(steps, values[name].mean(axis=1), label=model.label)
+        if name in metrics and np.isfinite(metrics[name]).all():
+            ax.plot(metrics.groupby("step")[name].mean(), label=name_of(row))
 for ax, label in zip(axes, panels.values(), strict=True):
     ax.set(xlabel="Updates", ylabel=label)
 axes[1].legend(fontsize="small")
 plt.show()
 
 # %%
-off = [abs(np.mean(m.values["kl"]) - m.row[2]) for m in models if m.row[2]]
+off = [abs(values(row, "kl").mean() - row[1]) for row in models if row[1] is not None]
 Markdown(
     f"Development sentences. On test sentences the KL ends {max(off):.2f} nats from C at most."
 )
@@ -114,11 +147,31 @@ Markdown(
 # ## Table 4 and Figure 1: reconstruction
 
 # %%
-display(tables("Reconstruction"), tables("Likelihood"))
+names = {"rec": "Rec.", "kl": "KL", "active_units": "active units", "bleu2": "BLEU-2"}
+names |= {"bleu4": "BLEU-4", "rouge2": "ROUGE-2", "rouge4": "ROUGE-4"}
+names |= {"nll": "NLL", "perplexity": "perplexity a token"}
+table(names)
+
 
 # %%
-figures = {drawn.name: drawn for drawn in figures_of_b(evaluated)}
-display(figures["paper_b_figure1"].figure)
+def against_targets(panels):
+    """A panel a measure: a line a posterior, against C; a model without C is a level."""
+    _, axes = plt.subplots(1, len(panels), figsize=(3.7 * len(panels), 3.2), layout="constrained")
+    for ax, (measure, label) in zip(axes, panels.items(), strict=True):
+        for colour, posterior in enumerate(order):
+            rows = [row for row in models if row[0] == posterior and values(row, measure).size]
+            means = [values(row, measure).mean() for row in rows]
+            if posterior == "none":
+                for mean in means:
+                    ax.axhline(mean, color="0.5", ls="--", label=posterior)
+            else:
+                ax.plot([row[1] for row in rows], means, f"C{colour}.-", label=posterior)
+        ax.set(xlabel="C", ylabel=label)
+    axes[0].legend(fontsize="small")
+    plt.show()
+
+
+against_targets({"rec": "Rec. (nats)", "active_units": "Active units", "bleu2": "BLEU-2"})
 
 # %%
 Markdown(
@@ -140,10 +193,14 @@ Markdown(
 # ## Figure 2 and Section 3.2: classification
 
 # %%
-tables("Classification")
+shares = ("10.0", "1.0", "0.1")
+accuracies = {"accuracy": "accuracy, %"}
+accuracies |= {f"accuracy_{share}%": f"from {share} % of the texts" for share in shares}
+accuracies |= {"accuracy_deleted": "30 % of words deleted", "accuracy_linear": "linear probe"}
+table(accuracies)
 
 # %%
-display(figures["paper_b_figure2"].figure)
+against_targets(dict(list(accuracies.items())[:4]))
 
 # %%
 Markdown(
@@ -162,7 +219,9 @@ Markdown(
 # ## Tables 2 and 3: the posterior
 
 # %%
-tables("Posterior")
+names = {"mean_sq_norm": "‖μ‖²", "logdet_cov": "log det Cov"}
+names |= {"isotropy_score_samples": "isotropy score: samples", "isotropy_score_means": "means"}
+table(names, 3)
 
 # %%
 Markdown(
@@ -180,6 +239,8 @@ Markdown(
 # at C = 15. That this score is a matter of scale as much as of shape is shown in `both_papers`.
 #
 # ## Figure 3: t-SNE and Mapper of the posterior means
+#
+# Of some test sentences of the first seed, as `evaluate` keeps and draws them; a colour a class.
 
 
 # %%
@@ -190,44 +251,55 @@ def with_few_colours(figure):
     return Image.open(buffer).convert("RGB").quantize(128, dither=Image.Dither.NONE)
 
 
-with_few_colours(figures["paper_b_figure3_tsne"].figure)
+targets = [row[1] for row in models if row[0] == "isotropic" and ("diagonal", row[1]) in models]
+target = min(targets, key=lambda C: abs(C - 15))  # the paper's is 15
+pair = {posterior: models[posterior, target][0][0] for posterior in ("diagonal", "isotropic")}
+figure, axes = plt.subplots(1, 2, figsize=(9, 4.2), layout="constrained")
+for ax, (posterior, run) in zip(axes, pair.items(), strict=True):
+    codes = run.latents(target)
+    ax.scatter(*codes["tsne"].T, c=codes.get("labels"), cmap="tab20", s=3)
+    ax.set(title=f"{posterior}, C = {target:g}", xticks=[], yticks=[])
+plt.close(figure)
+with_few_colours(figure)
 
 # %%
-with_few_colours(figures["paper_b_figure3_mapper"].figure)
-
-# %%
-Markdown(" ".join(figures["paper_b_figure3_mapper"].notes))
+counts = "; ".join(
+    f"{posterior} {', '.join(f'{n:g}' for n in values((posterior, target), 'mapper_components'))}"
+    for posterior in pair
+)
+Markdown(
+    f"Components of the Mapper graph of the highest-density region, C = {target:g}, by seed: "
+    f"{counts}. The paper finds 1 for diagonal and 9 for isotropic (dbpedia, C = 15). "
+    "`evaluate` draws the graphs, into `figures/mapper.png` of each run."
+)
 
 # %% [markdown]
 # The paper does not say with which settings of Mapper it counts; those used here are in
-# `jaxiso.vae.mapper`. Over which of them does it hold? Below, components of diagonal / isotropic on
-# dbpedia at C = 15, by the share of the points that is left outside of the region and by a factor
-# of the radius in which points are neighbours; first of components that hold 5 % of the points,
-# then of all.
+# `jaxiso.vae.mapper`. Over which of them does it hold? Below, components of diagonal / isotropic at
+# this C, by the share of the points that is left outside of the region and by a factor of the
+# radius in which points are neighbours; first of components that hold 5 % of the points, then of
+# all.
 
 # %%
 OUTSIDE, RADIUS, LEAST = (0, 0.05, 0.25, 0.5), (0.7, 0.8, 0.9, 1, 1.2), (0.05, 0)
 counts = {
-    m.row[1]: component_counts(np.load(m.runs[0].latents)["means"], OUTSIDE, RADIUS, LEAST)
-    for m in models
-    if m.row in {("dbpedia", name, 15) for name in ("diagonal", "isotropic")}
-    and m.runs[0].latents.exists()
+    posterior: component_counts(run.latents(target)["means"], OUTSIDE, RADIUS, LEAST)
+    for posterior, run in pair.items()
 }
-lines = ["Not both posteriors have latents.npz."]
-if len(counts) == 2:
-    lines = []
-    for least, one, other in zip(LEAST, counts["diagonal"], counts["isotropic"], strict=True):
-        cells = [
-            [f"radius × {factor}", *(f"{a} / {b}" for a, b in zip(*pair, strict=True))]
-            for factor, *pair in zip(RADIUS, one, other, strict=True)
-        ]
-        header = [f"at least {least:.0%}", *(f"{share:.0%} outside" for share in OUTSIDE)]
-        lines += [
-            *markdown_table(header, cells),
-            f"\nMore with isotropic in {(other > one).sum()} of {one.size} settings, fewer in "
-            f"{(other < one).sum()}.\n",
-        ]
-Markdown("\n".join(lines))
+for least, one, other in zip(LEAST, counts["diagonal"], counts["isotropic"], strict=True):
+    cells = [
+        [f"{a} / {b}" for a, b in zip(*both, strict=True)] for both in zip(one, other, strict=True)
+    ]
+    rows = [f"radius × {factor}" for factor in RADIUS]
+    columns = [f"{share:.0%} outside" for share in OUTSIDE]
+    display(
+        Markdown(f"**Components of at least {least:.0%} of the points**"),
+        pd.DataFrame(cells, rows, columns),
+        Markdown(
+            f"More with isotropic in {(other > one).sum()} of {one.size} settings, fewer in "
+            f"{(other < one).sum()}."
+        ),
+    )
 
 # %% [markdown]
 # ## Table 1: imputation, and other sentences
@@ -235,62 +307,44 @@ Markdown("\n".join(lines))
 # Three quarters of the words are hidden; the models write them anew from the code of the rest.
 
 # %%
-tables("Imputation")
+names = {"bleu2": "BLEU-2", "bleu4": "BLEU-4", "rouge2": "ROUGE-2", "rouge4": "ROUGE-4"}
+table({f"imputation_{measure}": name for measure, name in names.items()})
 
 # %%
-writers = [m for m in models if {"imputation", "interpolation"} <= m.detail.texts.keys()]
+texts = {name_of(row): found[0][1]["texts"] for row, found in models.items()}
+writers = {name: of for name, of in texts.items() if {"imputation", "interpolation"} <= of.keys()}
 imputed = [
-    [text["original"], m.label, text["imputed"]]
-    for texts in zip(*(m.detail.texts["imputation"] for m in writers), strict=True)
-    for m, text in zip(writers, texts, strict=True)
+    {"original": text["original"], "model": name, "imputed": text["imputed"]}
+    for same in zip(*(of["imputation"] for of in writers.values()), strict=True)
+    for name, text in zip(writers, same, strict=True)
 ]
-Markdown("\n".join(markdown_table(["original", "model", "imputed"], imputed)))
+pd.DataFrame(imputed).set_index(["original", "model"])
 
 # %% [markdown]
 # Sentences half way between two others, as decoded from the mean of their codes:
 
 # %%
 between = [
-    [text["from"], m.label, text["decoded"][len(text["decoded"]) // 2], text["to"]]
-    for texts in zip(*(m.detail.texts["interpolation"] for m in writers), strict=True)
-    for m, text in zip(writers, texts, strict=True)
+    {
+        "from … to": f"{text['from']} … {text['to']}",
+        "model": name,
+        "half way": text["decoded"][len(text["decoded"]) // 2],
+    }
+    for same in zip(*(of["interpolation"] for of in writers.values()), strict=True)
+    for name, text in zip(writers, same, strict=True)
 ]
-Markdown("\n".join(markdown_table(["from", "model", "half way", "to"], between)))
+pd.DataFrame(between).set_index(["from … to", "model"])
 
 # %% [markdown]
-# ## From a checkpoint
+# ## From the prior
 #
-# Where a run has its Orbax checkpoint, the model writes from the prior. Results under
-# `runs/reference/` come without one, and what they wrote was kept with them.
-
+# What `evaluate` kept of it. Where a run has its checkpoint,
+# `jaxiso.load_run(directory).decode(codes)` writes more; results under `runs/reference/` come
+# without one.
 
 # %%
-def from_prior(model, sentences=3):
-    """What a model's first seed writes from draws of the prior."""
-    directory = model.runs[0].directory
-    kept = model.detail.texts.get("prior", ["(an autoencoder has no prior)"])[:sentences]
-    if model.row[1] == "none":
-        return kept
-    try:
-        run = jaxiso.load_run(directory)
-        targets = run.models.get("C", run.models["seed"] * 0 + model.config["C"])
-        z = np.random.default_rng(0).standard_normal((sentences, run.config["latent_dim"]))
-        return run.decode(z, int((targets == model.config["C"]).argmax()), longest=17)
-    except ValueError:  # no checkpoint, or a damaged one
-        return kept
-
-
-Markdown("\n".join(f"- {m.label}: *{text}*" for m in models for text in from_prior(m)))
-
-# %% [markdown]
-# ## What has not been run
-#
-# The paper's own models. Times are estimates from the runs that are named.
-
-# %%
-rows = [
-    [one["label"], f"`{one['command']}`", plain(cost_text(one["cost"]))]
-    for one in list_not_run(best(evaluated), found)
-    if one["paper"] == "B" and one["seeds"] == 0
-]
-Markdown("\n".join(markdown_table(["", "command", "estimated cost"], rows)))
+Markdown(
+    "\n".join(
+        f"- {name}: *{text}*" for name, of in texts.items() for text in of.get("prior", [])[:3]
+    )
+)

@@ -4,6 +4,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from made_runs import write_latents, write_vae
 
 import jaxiso
 from jaxiso.load import VAERun
@@ -39,3 +40,34 @@ def test_what_cannot_be_encoded(trained):
             run.encode(wrong)
     with pytest.raises(ValueError, match="Expected codes"):
         run.decode(np.ones((2, 99)))
+
+
+def test_evaluations_and_codes(tmp_path):
+    write_vae(tmp_path / "one", {"rec": [90.0]})
+    run = jaxiso.load_run(tmp_path / "one")
+    assert isinstance(run, VAERun)
+    found = run.evaluation()
+    assert found is not None and found["measures"]["rec"]["values"] == [90.0]
+    assert run.evaluation(15.0) == found and run.latents() is None
+    with pytest.raises(ValueError, match=r"C is 5, expected one of 15\.0"):
+        run.evaluation(5)
+    write_latents(tmp_path / "one", 0)
+    codes = run.latents()
+    assert codes is not None and codes["means"].shape == (60, 4) and codes["labels"].max() == 13
+    write_vae(tmp_path / "bare", None, C=[5.0, 15.0])
+    bare = jaxiso.load_run(tmp_path / "bare")
+    assert isinstance(bare, VAERun)
+    assert bare.evaluation(5.0) is None and bare.latents(15.0) is None
+    with pytest.raises(ValueError, match=r"C is None, expected one of 5\.0, 15\.0"):
+        bare.evaluation()
+
+
+def test_all_runs_of_a_folder(tmp_path):
+    for name in ("b", "a"):
+        write_vae(tmp_path / name, None)
+    (tmp_path / "notes").mkdir()
+    (tmp_path / "bad").mkdir()
+    (tmp_path / "bad" / "config.json").write_text("{}")
+    with pytest.warns(UserWarning, match="left out: .*has no config"):
+        found = jaxiso.load_runs(tmp_path, str(tmp_path / "nowhere"))
+    assert [run.directory.name for run in found] == ["a", "b"]
