@@ -8,7 +8,8 @@ B: "On the Effect of Isotropy on VAE Representations of Text" (Zhang, Buntine & 
 from __future__ import annotations
 
 import csv
-from collections.abc import Mapping
+import statistics
+from collections.abc import Mapping, Sequence
 from functools import cache
 from importlib.resources import files
 from typing import Any, NamedTuple
@@ -72,10 +73,19 @@ class EmbedTarget(NamedTuple):
 
 
 class Reported(NamedTuple):
-    """A number of a paper: the mean over its runs, and their standard deviation if it is given."""
+    """A number of a paper, or ours beside it: a mean over runs, and their standard deviation.
+
+    The deviation is None where it is not given, or of one run.
+    """
 
     mean: float
     sd: float | None = None
+
+    @classmethod
+    def over(cls, values: Sequence[float]) -> Reported:
+        """Of one number a seed, at least one."""
+        sd = statistics.stdev(values) if len(values) > 1 else None
+        return cls(statistics.fmean(values), sd)
 
 
 VAERow = tuple[str, str, float | None]

@@ -30,7 +30,7 @@ from jaxiso.report.table import (
     tables_of_b,
     tables_of_other_models,
 )
-from jaxiso.vae.tables import sentences
+from jaxiso.vae.evaluations import sentences
 
 REPORT, PAGE, DATA = "report.md", "report.html", "report.json"
 TITLE = "Both papers, and our runs"

@@ -10,12 +10,10 @@ from itertools import product
 from pathlib import Path
 from typing import Any, NamedTuple
 
-import numpy as np
-
 from jaxiso import papers
 from jaxiso.papers import Reported, embed_targets, vae_targets
 from jaxiso.report.runs import FoundRun, path_text
-from jaxiso.vae.tables import Model, pool
+from jaxiso.vae.evaluations import Model, pool
 
 Row = tuple[Any, ...]
 
@@ -72,8 +70,7 @@ class Entry(NamedTuple):
         """Mean and standard deviation over seeds; None where it has no value."""
         if not (values := self.values.get(measure)):
             return None
-        sd = float(np.std(values, ddof=1)) if len(values) > 1 else None
-        return Reported(float(np.mean(values)), sd)
+        return Reported.over(values)
 
 
 def label_of(row: Row) -> str:

@@ -23,8 +23,8 @@ from jaxiso.runs import (
     read_stored,
     verify,
 )
+from jaxiso.vae.evaluations import marked, read_evaluation
 from jaxiso.vae.options import complete_config, mark_of, of_target, targets_of
-from jaxiso.vae.tables import marked, read_evaluation
 
 DEFAULT_FOLDERS = (Path("runs"), Path("runs/reference"))
 LARGEST = 1e150

@@ -8,11 +8,12 @@ from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
-import numpy as np
 
 from jaxiso.cli.console import InputError, Progress, StopSignals, first_line, note
+from jaxiso.papers import Reported
 from jaxiso.runs import EVALUATION, VOCABULARY, Run, read_checkpoint, read_stored, verify
 from jaxiso.seeds import ONE_DEVICE
+from jaxiso.vae.evaluations import marked, read_evaluation
 from jaxiso.vae.experiment import VAEConfig, model_digest
 from jaxiso.vae.measures import Measures, make_evaluation
 from jaxiso.vae.options import (
@@ -24,7 +25,6 @@ from jaxiso.vae.options import (
     targets_of,
 )
 from jaxiso.vae.parts import PARTS, OneSeed
-from jaxiso.vae.tables import marked, read_evaluation
 from jaxiso.vae.train import Text, load_text, start
 
 
@@ -266,8 +266,7 @@ def summarise(found: Sequence[Measures]) -> tuple[dict[str, dict[str, Any]], dic
             why = dict.fromkeys(value for value in given if isinstance(value, str))
             remarks[name] = "; ".join(why)
         else:
-            mean = float(np.mean(values))
-            sd = float(np.std(values, ddof=1)) if len(values) > 1 else None
+            mean, sd = Reported.over(values)
         values = [None if isinstance(value, str) else value for value in given]
         measures[name] = {"values": values, "mean": mean, "sd": sd}
     return measures, remarks

@@ -20,13 +20,13 @@ from jaxiso.cli.figures import save_figure
 from jaxiso.data.batches import Batches, delete_words, hide_end
 from jaxiso.runs import FIGURES, LATENTS, Run
 from jaxiso.vae import measures
+from jaxiso.vae.evaluations import marked
 from jaxiso.vae.experiment import VAEConfig
 from jaxiso.vae.figures import figure_mapper, figure_tsne
 from jaxiso.vae.mapper import density_graph, tsne
 from jaxiso.vae.measures import Codes, EvaluationPrograms, Measures, measured
 from jaxiso.vae.options import EvaluateOptions, Part
 from jaxiso.vae.probe import ProbeConfig, few_shot, linear_accuracy, probe_accuracies
-from jaxiso.vae.tables import marked
 from jaxiso.vae.train import Text
 
 Rng = np.random.Generator

@@ -9,6 +9,7 @@ import pytest
 from made_texts import write_corpus
 
 from jaxiso.vae.__main__ import main
+from jaxiso.vae.options import Options, run_config, with_defaults
 
 SIZES = ("--vocabulary", 40, "--embedding-dim", 8, "--hidden-dim", 12, "--latent-dim", 4)
 SIZES += ("--batch-size", 8, "--lr", 0.01, "--epochs", 2)
@@ -18,6 +19,17 @@ SMALL = (*SIZES, "--ramp", 10, "--C", 2, "--quiet")
 def run_main(*arguments: object) -> None:
     with jax.numpy_dtype_promotion("standard"), jax.numpy_rank_promotion("allow"):
         main([str(argument) for argument in arguments])
+
+
+def evaluation(seed: int, rec: list[float | None], run: str = "run", **changes) -> dict:
+    """What evaluation.json holds of a small training on dbpedia."""
+    options = Options(corpus="dbpedia", posterior="diagonal", C=(5.0,), seed=seed, seeds=len(rec))
+    config = run_config(with_defaults(options))
+    config |= {"sentences": 13_843, "sentence_rule": "cut", "vocabulary": 6000, **changes}
+    measures = {"rec": {"values": rec}, "kl": {"values": [5.0] * len(rec)}}
+    remarks = {"rec": "diverged"} if None in rec else {}
+    found = {"run": run, "config": config, "updates": 9, "texts": {}}
+    return found | {"measures": measures, "remarks": remarks}
 
 
 @pytest.fixture(autouse=True)

@@ -7,20 +7,12 @@ from pathlib import Path
 import pytest
 
 from jaxiso.papers import Reported
-from jaxiso.vae.options import Options, run_config, with_defaults
-from jaxiso.vae.tables import TABLES, cell, paper_cell, pool, print_tables, read_evaluation, rows_of
+from jaxiso.vae.evaluations import pool, read_evaluation
+from jaxiso.vae.tables import TABLES, print_tables, rows_of, spread
+
+from .conftest import evaluation
 
 REFERENCE = sorted((Path(__file__).parents[2] / "runs" / "reference").glob("vae-*"))
-
-
-def evaluation(seed: int, rec: list[float | None], run: str = "run", **changes) -> dict:
-    options = Options(corpus="dbpedia", posterior="diagonal", C=(5.0,), seed=seed, seeds=len(rec))
-    config = run_config(with_defaults(options))
-    config |= {"sentences": 13_843, "sentence_rule": "cut", "vocabulary": 6000, **changes}
-    measures = {"rec": {"values": rec}, "kl": {"values": [5.0] * len(rec)}}
-    remarks = {"rec": "diverged"} if None in rec else {}
-    found = {"run": run, "config": config, "updates": 9, "texts": {}}
-    return found | {"measures": measures, "remarks": remarks}
 
 
 def test_runs_that_differ_by_their_seed_are_pooled_beside_the_paper():
@@ -39,18 +31,6 @@ def test_runs_that_differ_by_their_seed_are_pooled_beside_the_paper():
         "13,843 sentences, not 140,000",
         "sentence rule cut, not first",
         "vocabulary 6,000, not 12,000",
-    ]
-
-
-def test_what_is_trained_against_collapse_has_a_name_of_its_own():
-    free = {"C": None, "ramp": None, "free_bits": 0.5, "dropout": 0.2}
-    without, target = pool([evaluation(0, [1.0], dropout=0.2), evaluation(0, [2.0], **free)])
-    assert target.name == "dbpedia, diagonal, C = 5, dropout 0.2" and target.reported
-    assert without.name == "dbpedia, diagonal, 0.5 free bits, dropout 0.2"
-    assert without.target_kl is None and not without.reported
-    assert without.unlike_the_paper[-2:] == [
-        "0.5 free bits (nats a dimension), no target C",
-        "dropout 0.2",
     ]
 
 
@@ -79,16 +59,6 @@ def test_tables_have_frames_and_are_narrow(capsys):
     assert not any("…" in line for line in frames)
 
 
-def test_a_seed_counts_once():
-    three, one, other = (
-        evaluation(0, [1.0, 2.0, 3.0], "three"),
-        evaluation(0, [1.0], "one"),
-        evaluation(7, [4.0], "other"),
-    )
-    (model,) = pool([one, other, three, evaluation(7, [4.0], "copy")])
-    assert model.values["rec"] == [4.0, 1.0, 2.0, 3.0] and model.doubles == ["one", "copy"]
-
-
 def test_a_measure_that_a_seed_lacks_has_no_mean(capsys):
     (model,) = pool([evaluation(0, [99.0, None]), evaluation(2, [101.0])])
     assert "rec" not in model.values and model.remarks == {"rec": "diverged"}
@@ -100,11 +70,13 @@ def test_a_measure_that_a_seed_lacks_has_no_mean(capsys):
     assert "(1 seed)" in shown.out and "copy: has seeds of another run" in shown.err
 
 
-def test_cells():
-    assert cell([3.0], 2) == "3.00" and cell([4.0], 0) == "4" and cell(None, 2) == "–"
-    assert cell([3.0, 5.0], 0) == "4.0 ± 1.4" and cell([4.0, 4.0], 0) == "4"
-    assert cell([3.0, 3.0], 2) == "3.00 ± 0.00"
-    assert paper_cell(None, 2) == "" and paper_cell(Reported(1.0), 1) == "1.0"
+def test_numbers_and_their_deviations():
+    def of(digits: int, *values: float) -> str:
+        return spread(*Reported.over(values), digits)
+
+    assert of(2, 3.0) == "3.00" and of(0, 4.0) == "4" and spread(None, None, 2) == "–"
+    assert of(0, 3.0, 5.0) == "4.0 ± 1.4" and of(0, 4.0, 4.0) == "4"
+    assert of(2, 3.0, 3.0) == "3.00 ± 0.00" and spread(*Reported(1.0), 1) == "1.0"
 
 
 @pytest.mark.skipif(not REFERENCE, reason="no reference runs in this checkout")

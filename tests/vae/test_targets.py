@@ -13,7 +13,7 @@ import pytest
 from jaxiso.report.rows import entries_of_b
 from jaxiso.report.runs import find_runs
 from jaxiso.vae.evaluate import load_models
-from jaxiso.vae.tables import read_evaluation
+from jaxiso.vae.evaluations import read_evaluation
 
 from .conftest import SMALL, run_main
 
