@@ -44,8 +44,8 @@ from jaxiso.runs import (
     read_stored,
     verify,
 )
+from jaxiso.vae.evaluations import marked, read_evaluation
 from jaxiso.vae.options import complete_config, mark_of, targets_of
-from jaxiso.vae.tables import marked, read_evaluation
 
 LONGEST = 60
 """Words at most that a VAE writes."""

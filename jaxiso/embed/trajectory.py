@@ -9,7 +9,6 @@ import numpy as np
 
 from jaxiso.cli.console import several
 
-QUANTITIES = ("isoscore", "silhouette", "loss", "accuracy")
 INDICES = ("calinski_harabasz", "davies_bouldin", "dunn")
 KEYS = ("seed", "step", "isotropy")  # what a row is of; all other columns are measured
 NAMES = {
