@@ -140,18 +140,30 @@ def euclidean(x: Float[np.ndarray, "n d"], codes: Int[np.ndarray, " n"], k: int)
 
 
 def rows_of_many(points: np.ndarray, codes: Int[np.ndarray, " n"], k: int) -> Silhouettes:
-    """Of some of many points: m·n·d multiplications and O(m·K) memory for m of them.
+    """Of some of many points, from `sums_of_rows`."""
+    sums, counts = sums_of_rows(points, codes, k), np.bincount(codes, minlength=k)
 
-    Distances below 1e-8 of the points' distance from their midst are lost, which is less than the
-    rounding of float32 points.
+    def of(rows: np.ndarray | None = None) -> np.ndarray:
+        rows = np.arange(len(codes)) if rows is None else rows
+        return from_sums(sums(rows), codes[rows], counts)
+
+    return of
+
+
+def sums_of_rows(
+    points: np.ndarray, codes: Int[np.ndarray, " n"], k: int
+) -> Callable[[np.ndarray], Float[np.ndarray, "m k"]]:
+    """Sums of distances to the points of each label, as a function of rows.
+
+    m·n·d multiplications and O(m·K) memory for m of them. Distances below 1e-8 of the points'
+    distance from their midst are lost, which is less than the rounding of float32 points.
     """
     labels = ByLabel.of(codes, k)
     middle = origin(points)
     if points.dtype.kind in "iu" or points.dtype.itemsize > 4:
         points, middle = in_double(points, translate=True, scale=True), 0
 
-    def of(rows: np.ndarray | None = None) -> np.ndarray:
-        rows = np.arange(len(codes)) if rows is None else rows
+    def of(rows: np.ndarray) -> np.ndarray:
         some = points[rows].astype(np.float64) - middle
         mine = np.einsum("ij,ij->i", some, some)
         sums = np.zeros((len(rows), k))
@@ -168,7 +180,7 @@ def rows_of_many(points: np.ndarray, codes: Int[np.ndarray, " n"], k: int) -> Si
             found = roots(squares, mine, lengths, (here, at[here]))
             firsts = np.flatnonzero(np.diff(labels.codes[places], prepend=-1))
             sums[:, labels.codes[places][firsts]] += np.add.reduceat(found, firsts, axis=1)
-        return from_sums(sums, codes[rows], labels.counts)
+        return sums
 
     return of
 

@@ -76,13 +76,14 @@ def alone(rows: Rows) -> dict[str, Value]:
 
 
 def mean_silhouette(of: Silhouettes | None, code: int) -> Value:
-    """Mean silhouette of the vectors of one label; with a standard error where only some are."""
+    """Mean silhouette of the vectors of one label; with its standard error where that is known."""
     if of is None:
         return Value(None, remark="no silhouettes")
     mine, n = of.values[of.codes == code], int(of.counts[code])
     if of.sampled is None or n == 1:
         # A vector alone with its label has 0, and is not drawn.
-        return number(mine.mean() if len(mine) else 0.0)
+        se = None if of.means is None else of.means.of_label(code).se
+        return number(mine.mean() if len(mine) else 0.0, se=se)
     if len(mine) < 2:
         return Value(None, remark="fewer than two of the sample")
     se = np.sqrt((1 - len(mine) / n) * mine.var(ddof=1) / len(mine))

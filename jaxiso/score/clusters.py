@@ -10,10 +10,11 @@ from collections.abc import Iterator
 from typing import NamedTuple
 
 import numpy as np
-from scipy import sparse
 
 from jaxiso.data.rows import BLOCK
-from jaxiso.metrics.host import EPS, scores
+from jaxiso.metrics.blocks import ROUNDING
+from jaxiso.metrics.errors import Dealt, Estimate
+from jaxiso.metrics.host import EPS
 from jaxiso.score.streaming import Cloud, units
 
 
@@ -26,6 +27,7 @@ class Groups(NamedTuple):
         spread: (k,) the mean squared distance of its vectors to the centroid.
         radii: (k,) the mean distance.
         unit: whether vectors are taken to unit length first, as for cosines.
+        without: the same without each block of vectors, where they were dealt into blocks.
     """
 
     counts: np.ndarray
@@ -33,39 +35,66 @@ class Groups(NamedTuple):
     spread: np.ndarray
     radii: np.ndarray
     unit: bool
+    without: tuple[Groups, ...] = ()
 
     @classmethod
-    def of(cls, cloud: Cloud, codes: np.ndarray, k: int, *, unit: bool = False) -> Groups:
-        """Three passes, the first of them only until every label was seen."""
-        seen, first = np.unique(codes, return_index=True)
-        by_place = np.argsort(first)
-        members = np.zeros((k, cloud.d))
-        some = cloud.rows.take(first[by_place]).astype(np.float64) * cloud.scale
-        members[seen[by_place]] = units(some)[0] if unit else some
-        counts, totals = np.zeros(k), np.zeros((k, cloud.d))
-        for _, x, mine in _blocks(cloud, codes, unit, "centroids"):
+    def of(
+        cls,
+        cloud: Cloud,
+        codes: np.ndarray,
+        k: int,
+        *,
+        unit: bool = False,
+        dealt: Dealt | None = None,
+    ) -> Groups:
+        """Three passes, the first of them only until every label was seen.
+
+        Blocks of vectors take no further pass: O(n·d·B) work and O(K·d·B) memory for B of them.
+        """
+        b, cells = 1, codes
+        if dealt is not None:
+            b, cells = dealt.blocks, codes.astype(np.int64) * dealt.blocks + dealt.block
+        members = _members(cloud, codes, k, unit)
+        counts, totals = np.zeros(k * b), np.zeros((k * b, cloud.d))
+        for _, x, mine in labelled(cloud, cells, unit, "centroids"):
             # Relative to one of their own, so that a label in one place has its centroid there.
-            x -= members[mine]
-            onehot = sparse.csr_array((np.ones(len(mine)), mine, np.arange(len(mine) + 1)))
-            onehot.resize(len(mine), k)
-            totals += onehot.T @ x
-            counts += np.bincount(mine, minlength=k)
-        counts = cloud.part.sum(counts)
-        centroids = members + cloud.part.sum(totals) / np.maximum(counts, 1)[:, None]
-        squares, distances = np.zeros(k), np.zeros(k)
-        for _, x, mine in _blocks(cloud, codes, unit, "spreads"):
-            x -= centroids[mine]
-            lengths = np.einsum("ij,ij->i", x, x)
-            squares += np.bincount(mine, lengths, minlength=k)
-            distances += np.bincount(mine, np.sqrt(lengths), minlength=k)
-        spread, radii = (
-            cloud.part.sum(sums) / np.maximum(counts, 1) for sums in (squares, distances)
+            x -= members[mine // b]
+            counts += np.bincount(mine, minlength=k * b)
+            order = np.argsort(mine, kind="stable")
+            firsts = np.flatnonzero(np.diff(mine[order], prepend=-1))
+            totals[mine[order[firsts]]] += np.add.reduceat(x[order], firsts, axis=0)
+        counts = cloud.part.sum(counts).reshape(k, b)
+        totals = cloud.part.sum(totals).reshape(k, b, -1)
+        every = counts.sum(axis=1)
+        offsets = totals.sum(axis=1)
+        left = every[:, None] - counts
+        shifts = (offsets[:, None] - totals) / np.maximum(left, 1)[:, :, None]
+        offsets /= np.maximum(every, 1)[:, None]
+        shifts -= offsets[:, None]
+        centroids = members + offsets
+        sums, rest = np.zeros((2, k)), np.zeros((2, k, b))
+        for _, x, mine in labelled(cloud, cells, unit, "spreads"):
+            labels = mine // b
+            x -= centroids[labels]
+            squares = np.einsum("ij,ij->i", x, x)
+            sums[0] += np.bincount(labels, squares, minlength=k)
+            sums[1] += np.bincount(labels, np.sqrt(squares), minlength=k)
+            if b > 1:
+                _add_rest(rest, x, squares, mine, shifts)
+        spread, radii = cloud.part.sum(sums) / np.maximum(every, 1)
+        rest = cloud.part.sum(rest) / np.maximum(left, 1)
+        left = left.astype(np.int64)
+        without = tuple(
+            cls(left[:, j], centroids + shifts[:, j], rest[0, :, j], rest[1, :, j], unit)
+            for j in range(b if b > 1 else 0)
         )
-        return cls(counts.astype(np.int64), centroids, spread, radii, unit)
+        return cls(every.astype(np.int64), centroids, spread, radii, unit, without)
 
     def calinski_harabasz(self) -> float:
         """As `jaxiso.calinski_harabasz_score`."""
         n, used = self.counts.sum(), np.count_nonzero(self.counts)
+        if not 1 < used < n:
+            return float("nan")
         weights = self.counts[:, None]
         from_first = self.centroids - self.centroids[0]
         away = from_first - (weights * from_first).sum(axis=0) / n
@@ -75,105 +104,69 @@ class Groups(NamedTuple):
 
     def davies_bouldin(self) -> float:
         """As `jaxiso.davies_bouldin_score`; K²·d work."""
-        worst = np.zeros(len(self.counts))
-        for label, centroid in enumerate(self.centroids):
-            distances = np.sqrt(((self.centroids - centroid) ** 2).sum(axis=1))
-            both = self.radii + self.radii[label]
-            compared = (self.counts > 0) & (distances > 4 * EPS * both)
-            worst[label] = (both[compared] / distances[compared]).max(initial=0)
-        return float(worst[self.counts > 0].mean())
+        used = self.counts > 0
+        if not 1 < np.count_nonzero(used) < self.counts.sum():
+            return float("nan")
+        centroids, radii = self.centroids[used], self.radii[used]
+        centroids = centroids - centroids.mean(axis=0)
+        worst = np.zeros(len(radii))
+        step = max(1, BLOCK // len(radii))
+        for start in range(0, len(radii), step):
+            some = slice(start, start + step)
+            distances = np.sqrt(squared_distances(centroids[some], centroids))
+            both = radii[some, None] + radii
+            compared = distances > 4 * EPS * both
+            ratios = np.divide(both, distances, out=np.zeros_like(both), where=compared)
+            worst[some] = ratios.max(axis=1)
+        return float(worst.mean())
+
+    def estimates(self) -> dict[str, Estimate]:
+        """Both scores, and without each block."""
+        every = (self, *self.without)
+        found = {
+            "calinski_harabasz": [groups.calinski_harabasz() for groups in every],
+            "davies_bouldin": [groups.davies_bouldin() for groups in every],
+        }
+        return {name: Estimate(first, np.array(rest)) for name, (first, *rest) in found.items()}
 
 
-class OfPoints(NamedTuple):
-    """Silhouettes of single vectors; NaN of one that has no direction, under cosine.
-
-    Attributes:
-        squared: (n,) under squared Euclidean distance, or of unit vectors cosine distance.
-        simplified: (n,) from distances to centroids.
-    """
-
-    squared: np.ndarray
-    simplified: np.ndarray
+def _members(cloud: Cloud, codes: np.ndarray, k: int, unit: bool) -> np.ndarray:
+    """(k, d) a vector of each label: its first."""
+    seen, first = np.unique(codes, return_index=True)
+    by_place = np.argsort(first)
+    members = np.zeros((k, cloud.d))
+    some = cloud.rows.take(first[by_place]).astype(np.float64) * cloud.scale
+    members[seen[by_place]] = units(some)[0] if unit else some
+    return members
 
 
-def silhouettes(cloud: Cloud, codes: np.ndarray, of: Groups, metric: str) -> OfPoints:
-    """One pass of n·d·K work: exact silhouettes, and simplified ones.
+def _add_rest(
+    rest: np.ndarray, x: np.ndarray, squares: np.ndarray, cells: np.ndarray, shifts: np.ndarray
+) -> None:
+    """Adds up distances, and their squares, to where a centroid is without each block.
 
     Args:
-        cloud: the vectors.
-        codes: (n,) their labels.
-        of: their groups, of unit vectors if the metric is cosine.
-        metric: "euclidean", "sqeuclidean" or "cosine". The simplified silhouette is of this one;
-            under cosine of the distances to the centroids' directions.
+        rest: (2, k, b) sums of squares, and of distances, of vectors that are not in the block.
+        x: (m, d) vectors less the centroid of their label.
+        squares: (m,) their squared lengths.
+        cells: (m,) label · b + block.
+        shifts: (k, b, d) how centroids move without each block.
     """
-    mine = slice(cloud.part.start, cloud.part.stop)
-    found = np.full((2, mine.stop - mine.start), np.nan)
-    used, own = of.counts > 0, of.counts / np.maximum(of.counts - 1, 1)
-    references = _References(of.centroids, of.unit)
-    # Unit vectors are rounded, so that the same direction comes in several.
-    smallest = (8 * EPS) ** 2 if of.unit else 0.0
-    for where, x, labels in _blocks(cloud, codes, of.unit, "silhouettes"):
-        step = max(1, BLOCK // max(len(used), cloud.d))
-        order = np.argsort(labels, kind="stable")
-        for start in range(0, len(order), step):
-            some = order[start : start + step]
-            mine_codes, rows = labels[some], np.arange(len(some))
-            squares, near = references.squares(x[some], mine_codes)
-            if near is None:
-                near = np.sqrt(squares) if metric == "euclidean" else squares.copy()
-            squares += of.spread
-            squares[squares <= smallest] = 0
-            for row, distances, share in ((0, squares, own[mine_codes]), (1, near, 1.0)):
-                cohesion = distances[rows, mine_codes] * share
-                distances[rows, mine_codes] = np.inf
-                if not used.all():
-                    distances[:, ~used] = np.inf
-                value = scores(cohesion, distances.min(axis=1), of.counts[mine_codes] > 1)
-                found[row, where[some] - mine.start] = value
-    return OfPoints(*cloud.part.gather(found.T).T)
+    labels, blocks = np.divmod(cells, shifts.shape[1])
+    order = np.argsort(labels, kind="stable")
+    firsts = np.flatnonzero(np.diff(labels[order], prepend=-1))
+    for some in np.split(order, firsts[1:]):
+        label = labels[some[0]]
+        moved = shifts[label]
+        size = squares[some, None] + np.einsum("ij,ij->i", moved, moved)
+        found = size - 2 * x[some] @ moved.T
+        found[found <= ROUNDING * EPS * size] = 0
+        found[np.arange(len(some)), blocks[some]] = 0
+        rest[0, label] += found.sum(axis=0)
+        rest[1, label] += np.sqrt(found, out=found).sum(axis=0)
 
 
-class _References:
-    """Squared distances to the centroids of all labels; of unit vectors also to their directions.
-
-    With y = x - c_p from the centroid of its own label it is ‖y‖² + 2·y·(c_p - r) + ‖c_p - r‖² to a
-    reference r, which is a centroid c_q or its direction c_q / ‖c_q‖: one product y·c_q for both.
-    """
-
-    def __init__(self, centroids: np.ndarray, unit: bool) -> None:
-        # Only differences matter, and those of numbers near zero lose least.
-        self._middle = np.zeros(centroids.shape[1]) if unit else centroids.mean(axis=0)
-        self._centroids = centroids - self._middle
-        self._references, self._shares = [self._centroids], [np.ones(len(centroids))]
-        if unit:
-            directions, directed = units(centroids)
-            lengths = np.sqrt(np.einsum("ij,ij->i", centroids, centroids))
-            self._references.append(directions)
-            self._shares.append(np.where(directed, 1 / np.where(directed, lengths, 1), 0))
-        every = len(centroids) ** 2 <= BLOCK
-        self._apart = [_apart(self._centroids, r) for r in self._references] if every else None
-
-    def squares(self, x: np.ndarray, codes: np.ndarray) -> tuple[np.ndarray, np.ndarray | None]:
-        """(b, k) to centroids and to directions, of vectors sorted by label."""
-        y = x - self._middle - self._centroids[codes]
-        product = y @ self._centroids.T
-        own = 2 * product[np.arange(len(y)), codes] + np.einsum("ij,ij->i", y, y)
-        labels, which = codes, None
-        if self._apart is None:
-            labels, which = np.unique(codes, return_inverse=True)
-        found = []
-        for number, reference in enumerate(self._references):
-            if self._apart is not None:
-                squares = self._apart[number][codes]
-            else:
-                squares = _apart(self._centroids[labels], reference)[which]
-            squares += own[:, None]
-            squares -= product * (2 * self._shares[number])
-            found.append(np.maximum(squares, 0, out=squares))
-        return found[0], found[1] if len(found) > 1 else None
-
-
-def _apart(a: np.ndarray, b: np.ndarray) -> np.ndarray:
+def squared_distances(a: np.ndarray, b: np.ndarray) -> np.ndarray:
     """Squared distances from rows of a to rows of b."""
     size = np.einsum("ij,ij->i", a, a)[:, None] + np.einsum("ij,ij->i", b, b)
     found = size - 2 * a @ b.T
@@ -185,7 +178,7 @@ def _apart(a: np.ndarray, b: np.ndarray) -> np.ndarray:
     return found
 
 
-def _blocks(
+def labelled(
     cloud: Cloud, codes: np.ndarray, unit: bool, what: str
 ) -> Iterator[tuple[np.ndarray, np.ndarray, np.ndarray]]:
     """The numbers of vectors, themselves and their labels; of unit length, then without zeros."""

@@ -99,8 +99,8 @@ class Options(ProcessOptions):
     """Take the Euclidean silhouette from a sample of this many vectors. By default 10,000, where
     all take over a minute."""
     no_error: FlagCreatePairsOff[bool] = False
-    """No standard errors of IsoScore, effective rank and mean cosine, for speed. They are left out
-    in any case where vectors have more than 33 million numbers, or several processes share them."""
+    """No standard errors, for speed. There are none in any case of Mu & Viswanath and Dunn, of very
+    many labels, and of the Euclidean silhouette where several processes share the vectors."""
     seed: Seed = 0
     json: Annotated[bool, OUTPUT] = False
     """Print JSON instead of tables."""

@@ -22,6 +22,8 @@ from jax.sharding import Mesh
 
 from jaxiso.cli.console import InputError, Progress, Stopped, duration
 from jaxiso.metrics.dunn import dunn_index
+from jaxiso.metrics.errors import Dealt, LabelMeans, some_of_each
+from jaxiso.metrics.host import from_sums, sums_of_rows
 from jaxiso.metrics.sampling import Design, Sampled
 from jaxiso.metrics.silhouette_rows import silhouettes_of_rows
 from jaxiso.score.streaming import Cloud, Part
@@ -39,6 +41,10 @@ BATCH = 2**33
 """Multiplications of a batch of silhouettes: about a tenth of a second to a second."""
 DUNN_SAMPLE = 16_384
 """Vectors in the samples that Dunn's index is timed with, and bounded by."""
+PARTS = 2**28
+"""Sums of distances to parts of labels at most, for standard errors: a few seconds."""
+ROUNDED = 1e-12
+"""Share of a sum below which a difference to it is its rounding."""
 
 
 class Silhouettes(NamedTuple):
@@ -48,6 +54,7 @@ class Silhouettes(NamedTuple):
         values: (m,) float64.
         codes: (m,) their labels.
         counts: (k,) vectors of each label in all.
+        means: by label, and without each block of vectors; None where that is not known.
         sampled: what a sample says of the mean; None where it is of all vectors.
         remark: what to know of it; None where it is exact.
         interrupted: what ended it early, if something did.
@@ -56,6 +63,7 @@ class Silhouettes(NamedTuple):
     values: np.ndarray
     codes: np.ndarray
     counts: np.ndarray
+    means: LabelMeans | None = None
     sampled: Sampled | None = None
     remark: str | None = None
     interrupted: BaseException | None = None
@@ -159,7 +167,46 @@ def euclidean_silhouettes(points: Any, codes: np.ndarray, k: int, limits: Limits
     if sample.stopped is not None:
         text = f"interrupted: {text}"
     text += f"; all (--exact) take about {duration(expected)}"
-    return Silhouettes(known.silhouettes, codes[known.rows], counts, known, text, sample.stopped)
+    values = known.silhouettes
+    return Silhouettes(values, codes[known.rows], counts, None, known, text, sample.stopped)
+
+
+def without_blocks(
+    points: Points, of: Silhouettes, dealt: Dealt, limits: Limits
+) -> LabelMeans | None:
+    """Means of exact Euclidean silhouettes without each block of vectors.
+
+    Of m vectors that stand for all, from the sums of their distances to each label's part of each
+    block: m·n·d multiplications.
+
+    Args:
+        points: the vectors, all of them in this process.
+        of: the silhouettes of all.
+        dealt: the blocks.
+        limits: seed, and whether there is a progress bar.
+
+    Returns None where labels are too many for it.
+    """
+    k, b, codes = len(of.counts), dealt.blocks, of.codes
+    rows = some_of_each(codes, k, limits.seed)
+    if len(rows) * k * b > PARTS:
+        return None
+    cells = codes.astype(np.int64) * b + dealt.block
+    left = of.counts[:, None] - np.bincount(cells, minlength=k * b).reshape(k, b)
+    sums_of, moved = sums_of_rows(points.rows, cells, k * b), np.empty((b, len(rows)))
+    step = max(1, PARTS // 64 // (k * b))
+    quiet = limits.quiet or len(rows) * points.rows.size <= QUICK
+    with Progress("errors", len(rows), unit="vectors", quiet=quiet) as progress:
+        for start in range(0, len(rows), step):
+            some = rows[start : start + step]
+            sums = sums_of(some).reshape(-1, k, b)
+            every = sums.sum(axis=2)
+            for j in range(b):
+                rest = every - sums[:, :, j]
+                rest[rest < ROUNDED * every] = 0
+                moved[j, start : start + step] = from_sums(rest, codes[some], left[:, j])
+            progress.advance(len(some))
+    return LabelMeans.of(of.values, codes, k, dealt, rows, moved)
 
 
 def _so_far(known: Sampled) -> str:

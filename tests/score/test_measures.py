@@ -13,10 +13,12 @@ from jaxiso.data import rows
 from jaxiso.data.labels import Labels
 from jaxiso.data.rows import ArrayRows, FileRows, KeptRows
 from jaxiso.data.vectors import OpenedVectors, open_vectors
-from jaxiso.score import by_label, clusters
+from jaxiso.metrics import errors
+from jaxiso.metrics.errors import Estimate, deal
+from jaxiso.score import by_label, clusters, linear, measures, pairs
 from jaxiso.score.by_label import by_label as measured_by_label
 from jaxiso.score.free import LOW
-from jaxiso.score.measures import measure
+from jaxiso.score.measures import TOO_MANY, measure
 from jaxiso.score.options import Options
 from jaxiso.score.pairs import Silhouettes
 from jaxiso.score.values import CLUSTERS, Scores, Value
@@ -81,7 +83,7 @@ def test_larger_than_memory(tmp_path, monkeypatch):
         options = Options((tmp_path / "x.npy",), metric=metric, labels="", by_label=True)
         several, of = [], None
         for block in (rows.BLOCK, 4 * D):
-            for module in (rows, clusters):
+            for module in (rows, clusters, linear):
                 monkeypatch.setattr(module, "BLOCK", block)
             monkeypatch.setattr(by_label, "GATHERED", block)
             opened = open_vectors(tmp_path / "x.npy", str(tmp_path / "y.txt"), quiet=True)
@@ -147,6 +149,106 @@ def test_dunn_of_single_places():
     found = measured(x, labels(CODES)).values
     assert found["dunn"] == Value(None, remark="infinite: every label is a single place")
     assert found["silhouette"].value == found["simplified_silhouette"].value == 1
+
+
+# --- standard errors --------------------------------------------------------------------------
+
+SINGLE = np.r_[np.full(2, 3), 4, np.arange(N - 3) % 3].astype(np.int32)  # of 2, of 1, and of more
+ROUNDED = (X + SINGLE[:, None]).astype(np.float32)  # as pairs are compared
+
+
+def averaged(values: np.ndarray, codes: np.ndarray, average: str) -> float:
+    if average == "micro":
+        return values.mean()
+    return float(np.mean([values[codes == code].mean() for code in np.unique(codes)]))
+
+
+@pytest.mark.parametrize("average", ["micro", "macro"])
+@pytest.mark.parametrize("metric", ["euclidean", "cosine", "sqeuclidean"])
+def test_errors_are_those_of_leaving_out_blocks(metric, average):
+    x, codes, seed = ROUNDED.astype(np.float64), SINGLE, 3
+    found = measured(
+        ROUNDED, labels(codes, tuple("abcde")), metric=metric, average=average, seed=seed
+    )
+    oracles = {
+        "calinski_harabasz": sklearn.calinski_harabasz_score,
+        "davies_bouldin": sklearn.davies_bouldin_score,
+        "silhouette": lambda x, y: averaged(
+            np.asarray(sklearn.silhouette_samples(x, y, metric=metric)), y, average
+        ),
+        "simplified_silhouette": lambda x, y: averaged(
+            np.asarray(jaxiso.simplified_silhouette_samples(x, y, metric=metric)), y, average
+        ),
+    }
+    block, count = deal(N, seed=seed)
+    for name, oracle in oracles.items():
+        parts = [oracle(x[block != b], codes[block != b]) for b in range(count)]
+        # The simplified one is rounded to float32 by JAX.
+        tolerance = 1e-7 if name == "simplified_silhouette" else 1e-12
+        np.testing.assert_allclose(found.estimates[name].without, parts, rtol=1e-9, atol=tolerance)
+        error = Estimate(0.0, np.array(parts)).se
+        assert found.values[name].se == pytest.approx(error, rel=1e-6, abs=5 * tolerance)
+        assert found.values[name].value == pytest.approx(oracle(x, codes), rel=1e-6)
+
+
+def test_errors_of_labels():
+    of = labels(SINGLE, tuple("abcde"))
+    found = measured(ROUNDED, of, by_label=True, labels="y")
+    block, count = deal(N)
+    x = ROUNDED.astype(np.float64)
+    rest = [(x[block != b], SINGLE[block != b]) for b in range(count)]
+    samples = [np.asarray(sklearn.silhouette_samples(*one)) for one in rest]
+    assert found.rows is not None
+    for code in range(3):
+        parts = [values[y == code].mean() for values, (_, y) in zip(samples, rest, strict=True)]
+        error = found.rows[code].values["silhouette"].se
+        assert error == pytest.approx(Estimate(0.0, np.array(parts)).se, rel=1e-6)
+    assert found.rows[4].values["silhouette"] == Value(0.0)  # without it, there is no such label
+
+
+@pytest.mark.parametrize("metric", ["euclidean", "cosine"])
+def test_some_vectors_stand_for_all(metric, monkeypatch):
+    """What leaving out a block does to the others is known of a few; its own are taken out."""
+    n, k = 600, 4
+    codes = (np.arange(n) % k).astype(np.int32)
+    x = RANDOM.normal(size=(n, D)) + 2 * np.eye(k, D)[codes]
+    names = ("silhouette", "simplified_silhouette")
+    of = labels(codes, tuple("abcd"))
+    exact = measured(x, of, metric=metric).values
+    monkeypatch.setattr(errors, "ENOUGH", 140)
+    assert len(errors.some_of_each(codes, k)) == 172
+    some = measured(x, of, metric=metric).values
+    for name in names:
+        assert some[name].value == exact[name].value
+        assert some[name].se != exact[name].se
+        assert some[name].se == pytest.approx(exact[name].se, rel=0.1)
+
+
+def test_where_errors_would_take_too_much(monkeypatch):
+    of = labels(CODES)
+    monkeypatch.setattr(pairs, "PARTS", 100)
+    found = measured(X, of)
+    assert found.values["silhouette"][1:3] == (None, TOO_MANY)
+    monkeypatch.setattr(measures, "WORK", 100)
+    found = measured(X, of, metric="cosine")
+    for name in ("silhouette", "simplified_silhouette"):
+        assert found.values[name][1:3] == (None, TOO_MANY) and name not in found.estimates
+    assert found.values["davies_bouldin"].se
+    monkeypatch.setattr(measures, "ERRORS", 100)
+    found = measured(X, of)
+    assert all(value.se is None and value.value for value in found.values.values())
+    assert found.values["davies_bouldin"].remark == TOO_MANY and not found.estimates
+
+
+def test_interrupted_errors_leave_the_value(monkeypatch):
+    def interrupt(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(measures, "without_blocks", interrupt)
+    found = measured(X, labels(CODES))
+    assert found.interrupted == 130 and found.values["silhouette"].value
+    assert found.values["silhouette"].se is None and found.values["davies_bouldin"].se
+    assert found.values["dunn"] == Value(None, remark="interrupted")
 
 
 # --- by label ---------------------------------------------------------------------------------

@@ -12,8 +12,10 @@ import jaxiso
 from jaxiso.data import rows
 from jaxiso.data.rows import ArrayRows
 from jaxiso.metrics.dimension import covariance_eigenvalues
-from jaxiso.score import clusters, streaming
-from jaxiso.score.clusters import Groups, silhouettes
+from jaxiso.metrics.errors import deal
+from jaxiso.score import clusters, linear, streaming
+from jaxiso.score.clusters import Groups
+from jaxiso.score.linear import silhouettes
 from jaxiso.score.streaming import Cloud, Part, eigenvalues, log_partitions, moments
 
 N, D, K = 60, 7, 4
@@ -25,7 +27,7 @@ X[5] = 0
 
 @pytest.fixture(params=[rows.BLOCK, 2 * D], ids=["a block", "blocks"])
 def block(request, monkeypatch) -> None:
-    for module in (rows, clusters):
+    for module in (rows, clusters, linear):
         monkeypatch.setattr(module, "BLOCK", request.param)
 
 
@@ -79,6 +81,22 @@ def test_groups(kind, block):
     expected = sklearn.calinski_harabasz_score(double, CODES)
     assert groups.calinski_harabasz() == pytest.approx(expected, rel=1e-12)
     assert groups.davies_bouldin() == pytest.approx(sklearn.davies_bouldin_score(double, CODES))
+
+
+@pytest.mark.parametrize("unit", [False, True])
+def test_groups_without_each_block(unit, block):
+    """A label of few vectors has none left without some block."""
+    codes = np.where(np.arange(N) < 2, K, CODES)
+    dealt = deal(N, 7)
+    groups = Groups.of(Cloud(ArrayRows(X + 9)), codes, K + 1, unit=unit, dealt=dealt)
+    assert len(groups.without) == 7
+    for number, found in enumerate(groups.without):
+        kept = dealt.block != number
+        expected = Groups.of(Cloud(ArrayRows(X[kept] + 9)), codes[kept], K + 1, unit=unit)
+        np.testing.assert_array_equal(found.counts, expected.counts)
+        used = found.counts > 0
+        for ours, theirs in zip(found[1:4], expected[1:4], strict=True):
+            np.testing.assert_allclose(ours[used], theirs[used], atol=1e-12)
 
 
 def test_labels_in_single_places(block):
