@@ -84,7 +84,7 @@ def measure_encoder(texts: Texts, encoder: str, options: Options) -> Measured:
             if labels is not None:
                 values |= cluster_measures(vectors[rows], labels, seed=seed)
             if sample is not None:
-                values |= context_measures(vectors, sample, options.seed)
+                values |= context_measures(vectors, sample, options.seed, values["mean_cosine"])
             if options.no_error:
                 values = {name: value._replace(se=None) for name, value in values.items()}
             found.append(values)

@@ -7,29 +7,27 @@ without each block in turn. Rows count as independent: of tokens, those of one t
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
-from functools import partial
-from typing import Any
+from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 
 from jaxiso.cli.console import several
 from jaxiso.data.labels import Labels
+from jaxiso.data.rows import ArrayRows
 from jaxiso.encoders.token_sample import CONTEXTS, TokenSample
-from jaxiso.metrics.clusters import calinski_harabasz_score, davies_bouldin_score
 from jaxiso.metrics.contextual import (
     cosine_contributions,
     intra_sentence_similarity,
     maximum_explainable_variance,
-    rogue_share,
     self_similarity,
 )
-from jaxiso.metrics.dimension import effective_rank
-from jaxiso.metrics.errors import Estimate, deal, jackknife
-from jaxiso.metrics.isotropy import isoscore
 from jaxiso.metrics.neighbours import twonn
-from jaxiso.metrics.silhouette import silhouette_score
-from jaxiso.score.values import SAME, Value, no_clusters, number
+from jaxiso.score.free import free_measures as measures_of_vectors
+from jaxiso.score.measures import cluster_measures as measures_of_labels
+from jaxiso.score.options import Options
+from jaxiso.score.streaming import Cloud
+from jaxiso.score.values import Value, with_error
 
 # Measures by table, each with what figures call it and, having less room, tables.
 ISOTROPY = {
@@ -74,42 +72,25 @@ def free_measures(vectors: np.ndarray, *, seed: int | None) -> Values:
         vectors: (n, d), finite; n at least 4, d at least 2.
         seed: that rows are dealt into blocks by, for standard errors; None for none.
     """
-    if seed is None:
-        found = {
-            "isoscore": value_of(isoscore, vectors, otherwise=SAME),
-            "isoscore_corrected": value_of(isoscore, vectors, corrected=True, otherwise=SAME),
-            "effective_rank": value_of(effective_rank, vectors, otherwise=SAME),
-        }
-    else:
-        estimates = jackknife(vectors, seed=seed)
-        found = {
-            name: number(estimates[name].value, SAME, estimates[name].se)
-            for name in ("isoscore", "isoscore_corrected", "effective_rank")
-        }
-    return found | _of_directions(vectors, seed) | {"intrinsic_dimension": _intrinsic(vectors)}
+    cloud = Cloud(ArrayRows(vectors), pooled=False)
+    found: Values = {}
+    share = _rogue_share(vectors)
+    for known in measures_of_vectors(cloud, seed, partitions=False):
+        found |= known.values
+        if "rogue_share" in known.estimates:
+            share = with_error(share, known.estimates["rogue_share"])
+    return found | {"rogue_share": share, "intrinsic_dimension": _intrinsic(vectors)}
 
 
-def _of_directions(vectors: np.ndarray, seed: int | None) -> Values:
-    """The mean cosine, and the largest share that one dimension has in it."""
+def _rogue_share(vectors: np.ndarray) -> Value:
+    """The largest share that one dimension has in the mean cosine, and which one it is."""
     directed = vectors[vectors.any(axis=1)]
-    n = len(directed)
-    if n < 2:
-        few = Value(None, remark=f"{several(n, 'vector')} of {len(vectors):,} not zero")
-        return {"mean_cosine": few, "rogue_share": few}
-
-    def cosine(kept: np.ndarray) -> float:
-        return float(cosine_contributions(directed[kept]).sum())
-
-    def share(kept: np.ndarray) -> float:
-        return rogue_share(directed[kept])
-
-    some = None if n == len(vectors) else f"of the {n:,} vectors that are not zero"
-    most = int(np.argmax(cosine_contributions(directed)))
-    mean = with_error(cosine, n, seed)._replace(remark=some)
-    largest = with_error(share, n, seed, "the mean cosine is not above zero")
-    if largest.value is not None:
-        largest = largest._replace(remark=f"dimension {most}")
-    return {"mean_cosine": mean, "rogue_share": largest}
+    if len(directed) < 2:
+        return Value(None, remark=f"{len(directed)} of {len(vectors):,} vectors is not zero")
+    parts = cosine_contributions(directed)
+    if not parts.sum() > 0:
+        return Value(None, remark="the mean cosine is not above zero")
+    return Value(float(parts.max() / parts.sum()), remark=f"dimension {np.argmax(parts)}")
 
 
 def _intrinsic(vectors: np.ndarray) -> Value:
@@ -136,27 +117,23 @@ def cluster_measures(vectors: np.ndarray, labels: Labels, *, seed: int | None) -
         labels: of each vector.
         seed: that rows are dealt into blocks by, for standard errors; None for none.
     """
-    k, n = len(labels.names), len(vectors)
-    if (why := no_clusters(k, n)) is not None:
-        return dict.fromkeys(CLUSTERS, Value(None, remark=why))
-    measures: dict[str, Callable[..., Any]] = {
-        "silhouette": silhouette_score,
-        "calinski_harabasz": calinski_harabasz_score,
-        "davies_bouldin": davies_bouldin_score,
-    }
-    found: Values = {"silhouette_cosine": Value(None, remark="a vector is zero: no cosines")}
-    if vectors.any(axis=1).all():
-        measures["silhouette_cosine"] = partial(silhouette_score, metric="cosine")
-
-    def taken(measure: Callable[..., Any], kept: np.ndarray) -> float:
-        return float(measure(vectors[kept], labels.codes[kept]))
-
-    return found | {
-        name: with_error(partial(taken, measure), n, seed) for name, measure in measures.items()
-    }
+    cloud = Cloud(ArrayRows(vectors), pooled=False)
+    files = (Path("vectors"),)
+    options = Options(files, no_error=seed is None, seed=seed or 0, quiet=True)
+    cosine = replace(options, metric="cosine")
+    found: Values = {}
+    k = len(labels.names)
+    for known in measures_of_labels(cloud, labels.codes, k, options, tuple(CLUSTERS)):
+        found |= known.values
+    for known in measures_of_labels(cloud, labels.codes, k, cosine, ("silhouette",)):
+        if "silhouette" in known.values:
+            found["silhouette_cosine"] = known.values["silhouette"]
+    return {name: found[name] for name in CLUSTERS}
 
 
-def context_measures(vectors: np.ndarray, sample: TokenSample, seed: int) -> Values:
+def context_measures(
+    vectors: np.ndarray, sample: TokenSample, seed: int, baseline: Value
+) -> Values:
     """Ethayarajh's measures of one layer: means over words, and over texts.
 
     Adjusted, self-similarity and intra-sentence similarity are less the mean cosine of tokens drawn
@@ -167,6 +144,7 @@ def context_measures(vectors: np.ndarray, sample: TokenSample, seed: int) -> Val
         vectors: float32 (m, d), of the sample's tokens.
         sample: which tokens these are.
         seed: of the tokens that words are compared with.
+        baseline: the mean cosine of the tokens that were drawn at random.
     """
     used = np.unique(np.concatenate([sample.drawn, sample.words, sample.whole]))
     if not vectors[used].any(axis=1).all():
@@ -174,10 +152,6 @@ def context_measures(vectors: np.ndarray, sample: TokenSample, seed: int) -> Val
             [*CONTEXT, *ADJUSTED], Value(None, remark="a vector is zero, and has no cosines")
         )
     words, whole, ids = sample.words, sample.whole, sample.ids
-    drawn = vectors[sample.drawn]
-    baseline = with_error(
-        lambda kept: float(cosine_contributions(drawn[kept]).sum()), len(drawn), seed
-    )
     found: Values = dict.fromkeys(
         [*CONTEXT, *ADJUSTED], Value(None, remark=f"no token is in {CONTEXTS} texts or more")
     )
@@ -207,44 +181,6 @@ def less(value: Value, other: Value) -> Value:
     if value.value is None or other.value is None:
         return value if value.value is None else other
     return Value(value.value - other.value, math.hypot(value.se or 0.0, other.se or 0.0))
-
-
-def with_error(
-    measure: Callable[[np.ndarray], float],
-    n: int,
-    seed: int | None,
-    otherwise: str = "not a number",
-) -> Value:
-    """What a measure gives of some of n rows, with its standard error unless seed is None.
-
-    Args:
-        measure: takes a bool array (n,), which rows to take.
-        n: number of rows.
-        seed: that rows are dealt into blocks by.
-        otherwise: why it gives nothing, where it gives no finite number.
-    """
-    try:
-        value = measure(np.ones(n, bool))
-    except ValueError as error:
-        return Value(None, remark=str(error).splitlines()[0])
-    if seed is None or not math.isfinite(value):
-        return number(value, otherwise)
-    block, count = deal(n, seed=seed)
-    try:
-        without = np.array([measure(block != one) for one in range(count)])
-    except ValueError:  # without some rows it is not defined
-        return Value(value)
-    return number(value, otherwise, Estimate(value, without).se)
-
-
-def value_of(
-    measure: Callable[..., Any], *arguments: Any, otherwise: str = "not a number", **options: Any
-) -> Value:
-    """What a measure gives, or why it gives nothing."""
-    try:
-        return number(float(measure(*arguments, **options)), otherwise)
-    except ValueError as error:
-        return Value(None, remark=str(error).splitlines()[0])
 
 
 def mean_of(values: np.ndarray) -> Value:

@@ -80,7 +80,7 @@ class Options(Checked):
     data_dir: DataDir = None
     seed: Annotated[Seed, MEASUREMENT] = 0
     no_error: FlagCreatePairsOff[bool] = False
-    """No standard errors; those of clusters take twenty times as long as the measures."""
+    """No standard errors, for speed."""
     json: Annotated[bool, OUTPUT] = False
     """Print JSON instead of tables."""
     plot: Path | None = None

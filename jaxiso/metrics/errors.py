@@ -15,14 +15,12 @@ where a few far points make the variances.
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 
 from jaxiso.metrics.dimension import effective_rank_from_eigenvalues
 from jaxiso.metrics.isotropy import isoscore_from_eigenvalues
-from jaxiso.metrics.moments import ROWS, blocks, origin, unit_rows
-from jaxiso.metrics.points import checked_points, on_host
 
 BLOCKS = 20
 NONE = np.zeros(0, np.int64)
@@ -171,87 +169,48 @@ def some_of_each(codes: np.ndarray, k: int, seed: int = 0) -> np.ndarray:
     return np.sort(order[rank < share[codes[order]]])
 
 
-def jackknife(points: Any, *, count: int = BLOCKS, seed: int = 0) -> dict[str, Estimate]:
-    """IsoScore, plain and corrected, effective rank and mean cosine with their standard errors.
-
-    Two samples of the same number of rows are dealt into the same blocks, so that `minus` gives the
-    error of the difference between two encodings of the same texts. Costs O(n·d·min(n, d)), about
-    two to three times what effective rank costs; O(ROWS·d + m²) memory beyond the points, m being
-    min(n, d), and O(n·d) where n is less than d.
+def of_variances(
+    variances: np.ndarray, along: np.ndarray, sizes: np.ndarray, d: int
+) -> dict[str, Estimate]:
+    """The measures that variances determine, of all points and without each block.
 
     Args:
-        points: shape (n, d), finite; n at least 4 and d at least 2.
-        count: number of blocks; n if that is less.
-        seed: that rows are dealt by.
-
-    Returns:
-        By name: those of `SPECTRAL`, and "mean_cosine", which leaves points at the origin out.
-
-    Raises:
-        ValueError: fewer than 4 points or 2 dimensions, a NaN or an infinite value.
+        variances: along the principal directions, shape (m,).
+        along: sums of each block's coordinates along them, and of their squares, shape (2, B, m).
+        sizes: points of each block, shape (B,).
+        d: dimensions.
     """
-    points = on_host(checked_points(points, least=4), translate=False, scale=True)
-    n, d = points.shape
-    block, count = deal(n, count, seed)
-    variances, without, sizes = _variances(points, block, count)
-    found = {
+    n, left = int(sizes.sum()), (sizes.sum() - sizes)[:, None]
+    means, squares = (along.sum(axis=1, keepdims=True) - along) / left
+    without = (squares - means**2).clip(0)
+    return {
         name: Estimate(
             measure(variances, n, d),
-            np.array([measure(v, int(m), d) for v, m in zip(without, sizes, strict=True)]),
+            np.array([measure(v, int(m), d) for v, m in zip(without, left[:, 0], strict=True)]),
         )
         for name, measure in SPECTRAL.items()
     }
-    return found | {"mean_cosine": _mean_cosine(points, block, count)}
 
 
-def _variances(points: np.ndarray, block: np.ndarray, count: int):
-    """Variances along the principal directions: of all points, and without each block."""
-    n = len(points)
-    variances, along = _principal(points)
-    sums, squares = np.zeros((2, count, len(variances)))
-    for start, y in zip(range(0, n, ROWS), along, strict=True):
-        dealt = np.eye(count)[block[start : start + ROWS]].T
-        sums += dealt @ y
-        squares += dealt @ y**2
-    sizes = n - np.bincount(block, minlength=count)
-    means = (sums.sum(axis=0) - sums) / sizes[:, None]
-    without = (squares.sum(axis=0) - squares) / sizes[:, None] - means**2
-    return variances, without.clip(0), sizes
+def of_directions(sums: np.ndarray, counts: np.ndarray) -> dict[str, Estimate]:
+    """The mean cosine, and the largest share that one dimension has in it; exact.
 
+    Args:
+        sums: of each block's unit vectors, and of the squares of their coordinates, shape
+            (2, B, d).
+        counts: of these vectors in each block, shape (B,).
+    """
 
-def _principal(points: np.ndarray):
-    """Variances along the principal directions, and blocks of the points' coordinates there."""
-    n, d = points.shape
-    first = origin(points).astype(np.float64)
-    if n <= d:
-        x = points.astype(np.float64) - first
-        x -= x.mean(axis=0)
-        squares, vectors = np.linalg.eigh(x @ x.T)
-        along = vectors * np.sqrt(squares.clip(0))
-        return squares.clip(0) / n, (along[i : i + ROWS] for i in range(0, n, ROWS))
-    total, gram = np.zeros(d), np.zeros((d, d))
-    for x in blocks(points, first):
-        total += x.sum(axis=0)
-        gram += x.T @ x
-    squares, vectors = np.linalg.eigh(gram - np.outer(total, total / n))
-    middle = first + total / n
-    return squares.clip(0) / n, (x @ vectors for x in blocks(points, middle))
+    def with_all(parts: np.ndarray) -> np.ndarray:
+        every = parts.sum(axis=0)
+        return np.concatenate([every[None], every - parts])
 
-
-def _mean_cosine(points: np.ndarray, block: np.ndarray, count: int) -> Estimate:
-    sums, norms, directed = np.zeros((count, points.shape[1])), np.zeros(count), np.zeros(count)
-    for start, x in zip(range(0, len(points), ROWS), blocks(points), strict=True):
-        unit, has = unit_rows(x)
-        dealt = np.eye(count)[block[start : start + ROWS]].T
-        sums += dealt @ unit
-        norms += dealt @ np.sum(unit**2, axis=1)
-        directed += dealt @ has
-
-    def cosine(total: np.ndarray, squares: Any, n: Any) -> np.ndarray:
-        pairs = n * (n - 1)
-        cosines = (np.sum(total**2, axis=-1) - squares) / np.where(pairs > 0, pairs, 1)
-        return np.where(pairs > 0, cosines, np.nan)
-
-    everything = sums.sum(axis=0), norms.sum(), directed.sum()
-    without = cosine(everything[0] - sums, everything[1] - norms, everything[2] - directed)
-    return Estimate(float(cosine(*everything)), without)
+    n = with_all(counts)
+    pairs = np.where(n > 1, n * (n - 1), np.nan)
+    contributions = (with_all(sums[0]) ** 2 - with_all(sums[1])) / pairs[:, None]
+    cosines = contributions.sum(axis=1)
+    shares = contributions.max(axis=1) / np.where(cosines > 0, cosines, np.nan)
+    return {
+        name: Estimate(float(found[0]), found[1:])
+        for name, found in {"mean_cosine": cosines, "rogue_share": shares}.items()
+    }

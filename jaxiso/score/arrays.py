@@ -112,7 +112,7 @@ def measure(
             found = found._replace(labels=None)
         values: dict[str, Value] = {}
         if wanted:
-            scores = measure_file(found, options)
+            scores = measure_file(found, options, wanted)
             if scores.interrupted is not None:
                 raise KeyboardInterrupt
             values = {name: scores.values[name] for name in wanted if name in scores.values}

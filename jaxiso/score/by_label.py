@@ -8,11 +8,10 @@ import numpy as np
 
 from jaxiso.data.labels import Labels
 from jaxiso.data.rows import ArrayRows, KeptRows, Rows
-from jaxiso.metrics.dimension import effective_rank_from_eigenvalues
-from jaxiso.score.free import isoscores, mean_cosine
+from jaxiso.score.free import of_moments
 from jaxiso.score.pairs import Silhouettes
 from jaxiso.score.streaming import Cloud, eigenvalues, moments
-from jaxiso.score.values import SAME, Row, Value, number
+from jaxiso.score.values import Row, Value, number
 
 GATHERED = 2**24
 """Numbers of vectors that are gathered by label at once."""
@@ -67,12 +66,7 @@ def alone(rows: Rows) -> dict[str, Value]:
         return dict.fromkeys(names, Value(None, remark="a single vector"))
     cloud = Cloud(rows, pooled=False)
     sums = moments(cloud)
-    variances = eigenvalues(cloud, sums)
-    return {
-        **isoscores(variances, cloud),
-        "effective_rank": number(effective_rank_from_eigenvalues(variances), SAME),
-        "mean_cosine": mean_cosine(cloud.n, sums),
-    }
+    return of_moments(cloud, sums, eigenvalues(cloud, sums))
 
 
 def mean_silhouette(of: Silhouettes | None, code: int) -> Value:

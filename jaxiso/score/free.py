@@ -2,26 +2,47 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 import numpy as np
 
-from jaxiso.data.rows import Rows
 from jaxiso.metrics.dimension import effective_rank_from_eigenvalues
-from jaxiso.metrics.errors import Estimate, jackknife
+from jaxiso.metrics.errors import Dealt, Estimate, deal, of_directions, of_variances
 from jaxiso.metrics.isotropy import isoscore_from_eigenvalues
-from jaxiso.score.streaming import Cloud, Moments, log_partitions
-from jaxiso.score.values import SAME, Value, number
+from jaxiso.score.streaming import Axes, Cloud, Moments, eigenvalues, log_partitions, moments, units
+from jaxiso.score.values import SAME, Found, Value, number, with_error
 
 LOW = "low because vectors are few beside their dimensions: see the corrected one"
 BIASED = 0.05
 """Share by which IsoScore may be off its corrected value without a word."""
 
 
-def free_measures(cloud: Cloud, sums: Moments, variances: np.ndarray) -> dict[str, Value]:
-    """The measures that need no labels, from the cloud's moments and its eigenvalues."""
-    partitions = log_partitions(cloud, sums)
+def free_measures(cloud: Cloud, seed: int | None, *, partitions: bool = True) -> Iterator[Found]:
+    """Yields the measures that need no labels, as soon as each is known.
+
+    Args:
+        cloud: the vectors.
+        seed: that rows are dealt into blocks by, for standard errors; None for none.
+        partitions: whether Mu & Viswanath's score is among them.
+    """
+    sums = moments(cloud)
+    axes = None if seed is None or cloud.n < 4 else Axes.of(cloud, sums)
+    variances = eigenvalues(cloud, sums) if axes is None else axes.variances
+    found = of_moments(cloud, sums, variances)
+    yield Found(found, eigenvalues=variances)
+    if partitions:
+        logs = log_partitions(cloud, sums)
+        yield Found({"mu_viswanath": number(float(np.exp(logs.min() - logs.max())))})
+    if axes is not None:
+        estimates = jackknife(cloud, deal(cloud.n, seed=seed or 0), axes)
+        found = {name: with_error(value, estimates[name]) for name, value in found.items()}
+        yield Found(found, estimates)
+
+
+def of_moments(cloud: Cloud, sums: Moments, variances: np.ndarray) -> dict[str, Value]:
+    """Those of them that the jackknife has errors of."""
     return {
         **isoscores(variances, cloud),
-        "mu_viswanath": number(float(np.exp(partitions.min() - partitions.max()))),
         "effective_rank": number(effective_rank_from_eigenvalues(variances), SAME),
         "mean_cosine": mean_cosine(cloud.n, sums),
     }
@@ -39,13 +60,29 @@ def isoscores(variances: np.ndarray, cloud: Cloud) -> dict[str, Value]:
     return {"isoscore": plain, "isoscore_corrected": corrected}
 
 
-def add_errors(rows: Rows, seed: int, values: dict[str, Value]) -> dict[str, Estimate]:
-    """Puts standard errors to the values, and returns what they were taken from."""
-    found = jackknife(rows.load(), seed=seed)
-    for name, estimate in found.items():
-        if values[name].value is not None and np.isfinite(estimate.se):
-            values[name] = values[name]._replace(se=estimate.se)
-    return found
+def jackknife(cloud: Cloud, dealt: Dealt, axes: Axes) -> dict[str, Estimate]:
+    """IsoScore, plain and corrected, effective rank and the measures of directions, with errors.
+
+    One pass, of n·d·min(n, d) work; O(B·d) memory for B blocks.
+
+    Args:
+        cloud: the vectors, at least 4.
+        dealt: the blocks.
+        axes: the vectors' principal directions.
+    """
+    b, d = dealt.blocks, cloud.d
+    along = np.zeros((2, b, len(axes.variances)))
+    directions, directed = np.zeros((2, b, d)), np.zeros(b)
+    for where, x in cloud.blocks("errors"):
+        of_block = np.eye(b)[dealt.block[where]].T
+        unit, some = units(x)
+        directed += of_block @ some
+        for found, values in ((along, axes.along(cloud, where, x)), (directions, unit)):
+            found[0] += of_block @ values
+            found[1] += of_block @ values**2
+    along, directions, directed = map(cloud.part.sum, (along, directions, directed))
+    sizes = np.bincount(dealt.block, minlength=b)
+    return of_variances(axes.variances, along, sizes, d) | of_directions(directions, directed)
 
 
 def mean_cosine(n: int, sums: Moments) -> Value:

@@ -6,17 +6,17 @@ over blocks of vectors, which need not fit in memory.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
-from typing import NamedTuple
+from collections.abc import Collection, Iterator
 
 import numpy as np
 
 from jaxiso.cli.console import InputError
+from jaxiso.data.labels import Labels
 from jaxiso.data.vectors import OpenedVectors
-from jaxiso.metrics.errors import BLOCKS, Dealt, Estimate, LabelMeans, deal, some_of_each
+from jaxiso.metrics.errors import Dealt, Estimate, LabelMeans, deal, some_of_each
 from jaxiso.score.by_label import by_label
 from jaxiso.score.clusters import Groups
-from jaxiso.score.free import add_errors, free_measures, of_nonzero
+from jaxiso.score.free import free_measures, of_nonzero
 from jaxiso.score.linear import silhouettes
 from jaxiso.score.options import Options
 from jaxiso.score.pairs import (
@@ -29,34 +29,27 @@ from jaxiso.score.pairs import (
     exit_code,
     without_blocks,
 )
-from jaxiso.score.streaming import Cloud, eigenvalues, moments
-from jaxiso.score.values import CLUSTERS, FREE, Scores, Value, no_clusters, number
+from jaxiso.score.streaming import Cloud
+from jaxiso.score.values import CLUSTERS, FREE, Found, Scores, Value, no_clusters, number
 
 ERRORS = 2**25
-"""Numbers that standard errors hold in memory at most: vectors, or centroids without each block."""
+"""Numbers at most of the centroids of labels without each block, which are held in memory."""
 WORK = 2**37
 """Multiplications for the standard errors of silhouettes that need no pairs: some ten seconds."""
 TOO_MANY = "no standard error: labels are too many for it"
 
 
-class Found(NamedTuple):
-    """Measures that have become known.
-
-    Attributes:
-        values: by name.
-        estimates: those with standard errors.
-        silhouettes: of single vectors, where it is they that have become known.
-    """
-
-    values: dict[str, Value]
-    estimates: Mapping[str, Estimate] = {}
-    silhouettes: Silhouettes | None = None
-
-
-def measure(found: OpenedVectors, options: Options) -> Scores:
+def measure(
+    found: OpenedVectors, options: Options, wanted: Collection[str] = FREE + CLUSTERS
+) -> Scores:
     """Measures the vectors of a file, and their labels as clusters if there are any.
 
     Interrupted, it gives what is known.
+
+    Args:
+        found: the vectors.
+        options: of the command.
+        wanted: names of measures; others may come with them.
     """
     cloud, labels, m = Cloud(found.rows, quiet=options.quiet), found.labels, options.sample_size
     if labels is not None and m is not None and m > cloud.n:
@@ -69,27 +62,38 @@ def measure(found: OpenedVectors, options: Options) -> Scores:
     scores = Scores(found.path, cloud.n, cloud.d, labels and labels.names, found.left_out, values)
     scores = scores._replace(estimates=estimates)
     try:
-        sums = moments(cloud)
-        variances = eigenvalues(cloud, sums)
-        scores = scores._replace(eigenvalues=variances)
-        values.update(free_measures(cloud, sums, variances))
-        small = 4 <= cloud.n <= ERRORS // cloud.d and not cloud.part.pooled
-        if small and not options.no_error:
-            estimates.update(add_errors(found.rows, options.seed, values))
-        if labels is not None:
-            for more in cluster_measures(cloud, labels.codes, len(labels.names), options):
-                values.update(more.values)
-                estimates.update(more.estimates)
-                scores = scores._replace(silhouettes=more.silhouettes or scores.silhouettes)
-            if options.by_label:
-                rows = by_label(found.rows, labels, scores.silhouettes)
-                scores = scores._replace(rows=rows)
+        for known in _known(cloud, labels, options, wanted):
+            values.update(known.values)
+            estimates.update({n: one for n, one in known.estimates.items() if n in values})
+            scores = scores._replace(
+                silhouettes=known.silhouettes or scores.silhouettes,
+                eigenvalues=scores.eigenvalues if known.eigenvalues is None else known.eigenvalues,
+            )
+        if labels is not None and options.by_label:
+            rows = by_label(found.rows, labels, scores.silhouettes)
+            scores = scores._replace(rows=rows)
     except INTERRUPTED as stopped:
         return scores._replace(interrupted=exit_code(stopped))
     return scores
 
 
-def cluster_measures(cloud: Cloud, codes: np.ndarray, k: int, options: Options) -> Iterator[Found]:
+def _known(
+    cloud: Cloud, labels: Labels | None, options: Options, wanted: Collection[str]
+) -> Iterator[Found]:
+    if not set(FREE).isdisjoint(wanted):
+        seed = None if options.no_error else options.seed
+        yield from free_measures(cloud, seed, partitions="mu_viswanath" in wanted)
+    if labels is not None:
+        yield from cluster_measures(cloud, labels.codes, len(labels.names), options, wanted)
+
+
+def cluster_measures(
+    cloud: Cloud,
+    codes: np.ndarray,
+    k: int,
+    options: Options,
+    wanted: Collection[str] = CLUSTERS,
+) -> Iterator[Found]:
     """Yields the measures of labels as clusters, as soon as each is known.
 
     Args:
@@ -97,29 +101,32 @@ def cluster_measures(cloud: Cloud, codes: np.ndarray, k: int, options: Options) 
         codes: (n,) int32 labels from 0 to k - 1, each of which occurs.
         k: number of labels.
         options: of the command.
+        wanted: names of measures; others may come with them.
     """
     if (why := no_clusters(k, cloud.n)) is not None:
         yield Found(dict.fromkeys(CLUSTERS, Value(None, remark=why)))
         return
-    dealt, remark = deal(cloud.n, 1 if options.no_error else BLOCKS, options.seed), None
-    of_groups = dealt
-    if k * cloud.d * dealt.blocks > ERRORS and dealt.blocks > 1:
-        of_groups, remark = deal(cloud.n, 1), TOO_MANY
-    groups = Groups.of(cloud, codes, k, dealt=of_groups)
-    yield _found(groups.estimates(), remark)
+    dealt, few, remark = deal(cloud.n, seed=options.seed), deal(cloud.n, 1), None
+    if options.no_error:
+        dealt = few
+    elif k * cloud.d * dealt.blocks > ERRORS:
+        remark = TOO_MANY
+    of_groups = dealt if remark is None else few
+    groups = None
+    if not {"calinski_harabasz", "davies_bouldin"}.isdisjoint(wanted):
+        groups = Groups.of(cloud, codes, k, dealt=of_groups)
+        yield _found(groups.estimates(), remark)
+    pairs = options.metric == "euclidean"
+    if "simplified_silhouette" in wanted or ("silhouette" in wanted and not pairs):
+        if groups is None or options.metric == "cosine":
+            unit = options.metric == "cosine"
+            groups = Groups.of(cloud, codes, k, unit=unit, dealt=of_groups)
+        yield from _without_pairs(cloud, codes, groups, of_groups, options, remark)
     limits = Limits(
         options.exact, options.sample_size, options.average, options.seed, options.quiet
     )
-    if options.metric == "cosine":
-        groups = Groups.of(cloud, codes, k, unit=True, dealt=of_groups)
-    why = _no_clusters_without_zeros(groups.counts, cloud.n)
-    if why is not None:
-        nothing = Value(None, remark=why)
-        yield Found({"silhouette": nothing, "simplified_silhouette": nothing})
-    else:
-        yield from _without_pairs(cloud, codes, groups, of_groups, options)
     points = None
-    if options.metric == "euclidean":
+    if "silhouette" in wanted and pairs:
         points = Points.of(cloud)
         of = euclidean_silhouettes(points, codes, k, limits)
         yield _mean(of, options.average)
@@ -128,6 +135,8 @@ def cluster_measures(cloud: Cloud, codes: np.ndarray, k: int, options: Options) 
         if of.sampled is None and dealt.blocks > 1 and not points.part.pooled:
             of = of._replace(means=without_blocks(points, of, dealt, limits))
             yield _mean(of if of.means else of._replace(remark=TOO_MANY), options.average)
+    if "dunn" not in wanted:
+        return
     found = dunn(cloud, points, codes, k, limits)
     value = number(found.value, "infinite: every label is a single place")
     if found.at_most:
@@ -138,10 +147,21 @@ def cluster_measures(cloud: Cloud, codes: np.ndarray, k: int, options: Options) 
 
 
 def _without_pairs(
-    cloud: Cloud, codes: np.ndarray, groups: Groups, dealt: Dealt, options: Options
+    cloud: Cloud,
+    codes: np.ndarray,
+    groups: Groups,
+    dealt: Dealt,
+    options: Options,
+    remark: str | None,
 ) -> Iterator[Found]:
-    """The silhouettes that take linear time."""
-    k, remarks = len(groups.counts), []
+    """The silhouettes that take linear time, with what there is to remark about their errors."""
+    why = _no_clusters_without_zeros(groups.counts, cloud.n)
+    if why is not None:
+        nothing = Value(None, remark=why)
+        names = ("silhouette", "simplified_silhouette")[options.metric == "euclidean" :]
+        yield Found(dict.fromkeys(names, nothing))
+        return
+    k, remarks = len(groups.counts), [remark] if remark else []
     chosen = some_of_each(codes, k, options.seed) if groups.without else None
     if chosen is not None and len(chosen) * groups.centroids.size * dealt.blocks > WORK:
         groups, chosen, dealt = groups._replace(without=()), None, deal(cloud.n, 1)

@@ -211,12 +211,42 @@ def units(block: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
 
 def eigenvalues(cloud: Cloud, of: Moments) -> np.ndarray:
     """Eigenvalues of the covariance, largest first, (min(n, d),); at least 0."""
+    return np.linalg.eigvalsh(_centred_gram(cloud, of))[::-1].clip(0) / cloud.n
+
+
+def _centred_gram(cloud: Cloud, of: Moments) -> np.ndarray:
     if cloud.few:
         mean = of.gram.mean(axis=0)
-        gram = of.gram - mean - mean[:, None] + mean.mean()
-    else:
-        gram = of.gram - np.outer(of.total, of.total / cloud.n)
-    return np.linalg.eigvalsh(gram)[::-1].clip(0) / cloud.n
+        return of.gram - mean - mean[:, None] + mean.mean()
+    return of.gram - np.outer(of.total, of.total / cloud.n)
+
+
+class Axes(NamedTuple):
+    """The principal directions of vectors.
+
+    Attributes:
+        variances: (min(n, d),) along them, largest first; the eigenvalues of the covariance.
+        vectors: (m, m) the directions, one a column; of few vectors (n, n) eigenvectors of their
+            products with each other.
+        middle: (d,) the mean of the vectors.
+    """
+
+    variances: np.ndarray
+    vectors: np.ndarray
+    middle: np.ndarray
+
+    @classmethod
+    def of(cls, cloud: Cloud, sums: Moments) -> Axes:
+        """Costs about four times what `eigenvalues` alone cost."""
+        squares, vectors = np.linalg.eigh(_centred_gram(cloud, sums))
+        middle = cloud.origin + sums.total / cloud.n
+        return cls(squares[::-1].clip(0) / cloud.n, vectors[:, ::-1], middle)
+
+    def along(self, cloud: Cloud, where: slice, x: np.ndarray) -> np.ndarray:
+        """The coordinates of a block of the cloud's vectors, (b, min(n, d)), centred."""
+        if cloud.few:
+            return self.vectors[where] * np.sqrt(self.variances * cloud.n)
+        return (x - self.middle) @ self.vectors
 
 
 def log_partitions(cloud: Cloud, of: Moments) -> np.ndarray:

@@ -39,6 +39,22 @@ class Value(NamedTuple):
     at_most: bool = False
 
 
+class Found(NamedTuple):
+    """Measures that have become known.
+
+    Attributes:
+        values: by name.
+        estimates: those with standard errors.
+        silhouettes: of single vectors, where it is they that have become known.
+        eigenvalues: of the covariance, likewise.
+    """
+
+    values: dict[str, Value]
+    estimates: Mapping[str, Estimate] = {}
+    silhouettes: Silhouettes | None = None
+    eigenvalues: np.ndarray | None = None
+
+
 class Row(NamedTuple):
     """The measures of the `n` points of one label."""
 
@@ -92,6 +108,13 @@ def number(value: float, otherwise: str = "not a number", se: float | None = Non
     if not np.isfinite(value):
         return Value(None, remark=otherwise)
     return Value(float(value), se if se is None or np.isfinite(se) else None)
+
+
+def with_error(value: Value, estimate: Estimate) -> Value:
+    """A value with its standard error, where that is known."""
+    if value.value is None or not np.isfinite(estimate.se):
+        return value
+    return value._replace(se=estimate.se)
 
 
 def no_clusters(k: int, n: int) -> str | None:

@@ -189,7 +189,7 @@ def test_vectors_of_which_little_is_defined() -> None:
     assert "3 different points" in (found["intrinsic_dimension"].remark or "")
     zeros = free_measures(np.eye(8, 3, dtype=np.float32), seed=0)
     assert zeros["mean_cosine"].value == pytest.approx(0)
-    assert zeros["mean_cosine"].remark == "of the 3 vectors that are not zero"
+    assert (zeros["mean_cosine"].remark or "").startswith("of the 3 vectors that are not zero")
     assert zeros["rogue_share"].remark == "the mean cosine is not above zero"
     one = Labels(np.zeros(8, np.int32), ("a",), (("a",),), ("a",), False)
     assert cluster_measures(same, one, seed=0)["silhouette"].remark == "there is only one label"

@@ -61,19 +61,23 @@ def together(processes: int, *arguments: object) -> list[tuple[int, str, str]]:
     return [(p.returncode, *text) for p, text in zip(started, said, strict=True)]
 
 
-def numbers(printed: str) -> list[float]:
+def numbers(printed: str, *, pairs: bool) -> list[float]:
+    """Values and errors; of silhouettes from pairs that processes share there are no errors."""
     files = json.loads(printed)["files"]
     rows = [file["measures"] for file in files]
     rows += [row for file in files for row in file["by_label"]]
-    return [v["value"] for row in rows for v in row.values() if isinstance(v, dict)]
+    found = [(name, v) for row in rows for name, v in row.items() if isinstance(v, dict)]
+    errors = [v["se"] or -1.0 for name, v in found if not (pairs and name == "silhouette")]
+    return [*(v["value"] for _, v in found), *errors]
 
 
 def same_numbers(capsys, *options: object) -> None:
     main([*map(str, options), "--json", "--quiet"])
-    expected = numbers(capsys.readouterr().out)
+    pairs = "--metric" not in options
+    expected = numbers(capsys.readouterr().out, pairs=pairs)
     first, other = together(2, *options, "--json")
     assert (first[0], *other) == (0, 0, "", ""), (first, other)
-    assert numbers(first[1]) == pytest.approx(expected, rel=1e-6)
+    assert numbers(first[1], pairs=pairs) == pytest.approx(expected, rel=1e-6)
     assert "61 vectors of 6 dimensions, 4 labels" in first[2]
 
 
