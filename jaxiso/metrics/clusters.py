@@ -6,18 +6,18 @@ conventions are scikit-learn's. Both ignore where the points are and how large t
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float
-from scipy.sparse import csr_array
 from scipy.spatial.distance import cdist
 
 from jaxiso.metrics.blocks import ROUNDING
 from jaxiso.metrics.mesh import ALL, Rows
-from jaxiso.metrics.moments import ROWS, blocks, origin
+from jaxiso.metrics.moments import ROWS, origin
 from jaxiso.metrics.points import (
     Labels,
     OnMesh,
@@ -165,7 +165,7 @@ class HostClusters(NamedTuple):
     Attributes:
         n: number of points.
         counts: points of each label, shape (k,).
-        centroids: shape (k, d).
+        centroids: relative to a place in the midst of the points, shape (k, d).
         within: sums of the squared distances of a label's points to their centroid, shape (k,).
         radii: means of those distances, shape (k,).
     """
@@ -179,22 +179,15 @@ class HostClusters(NamedTuple):
     @classmethod
     def of(cls, X: np.ndarray, labels: np.ndarray, num_labels: int) -> HostClusters:
         """Of finite points on the host, and codes 0 to num_labels - 1."""
-        names, firsts, codes = np.unique(labels, return_index=True, return_inverse=True)
-        n, k, middle = len(X), len(names), origin(X)
-        counts = np.bincount(codes, minlength=k)
-        # Relative to one of them, so that points in one place have distances of exactly zero.
-        member = X[firsts].astype(np.float64) - middle
-        parts = [codes[start : start + ROWS] for start in range(0, n, ROWS)]
-        rest = np.zeros_like(member)
-        for x, mine in zip(blocks(X, middle), parts, strict=True):
-            rest += _membership(mine, k) @ (x - member[mine])
-        rest /= counts[:, None]
-        within, radii = np.zeros(k), np.zeros(k)
-        for x, mine in zip(blocks(X, middle), parts, strict=True):
-            squares = np.sum((x - member[mine] - rest[mine]) ** 2, axis=1)
-            within += np.bincount(mine, squares, k)
-            radii += np.bincount(mine, np.sqrt(squares), k)
-        return cls(n, counts, member + rest, within, radii / counts)
+        counts = np.bincount(labels, minlength=num_labels)
+        ends, used = np.cumsum(counts), np.flatnonzero(counts)
+        by_label = np.split(np.argsort(labels, kind="stable"), ends[used[:-1]])
+        centroids, sums = np.empty((len(used), X.shape[1])), np.empty((2, len(used)))
+        middle = origin(X)
+        for number, rows in enumerate(by_label):
+            centroids[number], sums[:, number] = _around_centroid(X, rows, middle)
+        counts = counts[used]
+        return cls(len(X), counts, centroids, sums[0], sums[1] / counts)
 
     def dispersion(self) -> float:
         """The score of Calinski and Harabasz."""
@@ -222,7 +215,27 @@ class HostClusters(NamedTuple):
         return float(worst.mean())
 
 
-def _membership(codes: np.ndarray, k: int) -> csr_array:
-    """Row l, column i: 1 where point i has label l."""
-    n = len(codes)
-    return csr_array((np.ones(n), (codes, np.arange(n))), shape=(k, n))
+def _around_centroid(
+    X: np.ndarray, rows: np.ndarray, middle: np.ndarray
+) -> tuple[np.ndarray, tuple[float, float]]:
+    """The centroid of some points, and the sums of their squared distances, and distances, to it.
+
+    Relative to one of them, so that points in one place have distances of exactly zero.
+    """
+    member = X[rows[0]].astype(np.float64)
+
+    def offsets() -> Iterator[np.ndarray]:
+        for start in range(0, len(rows), ROWS):
+            x = X[rows[start : start + ROWS]].astype(np.float64)
+            x -= member
+            yield x
+
+    few = list(offsets()) if len(rows) <= ROWS else None
+    rest = sum(x.sum(axis=0) for x in few or offsets()) / len(rows)
+    squared = distances = 0.0
+    for x in few or offsets():
+        x -= rest
+        squares = np.einsum("ij,ij->i", x, x)
+        squared += squares.sum()
+        distances += np.sqrt(squares).sum()
+    return (member - middle) + rest, (squared, distances)

@@ -52,7 +52,7 @@ def participation_ratio(points: Points, *, mesh: OnMesh = None) -> Float[Array, 
 def excess_on_host(points: np.ndarray) -> float:
     """`participation_excess` in NumPy and double precision; at least 0."""
     gram = centred_gram(points)
-    norm = np.sum(gram**2)
+    norm = np.vdot(gram, gram)
     return max(float(np.trace(gram) ** 2 / norm - 1), 0.0) if norm > 0 else float("nan")
 
 

@@ -18,7 +18,7 @@ from jaxtyping import Float, Int
 
 from jaxiso.metrics.blocks import ROUNDING
 from jaxiso.metrics.moments import origin
-from jaxiso.metrics.points import BLOCK, in_double
+from jaxiso.metrics.points import BLOCK, in_double, squares_in_range
 
 # The silhouettes of some rows; of all in their order if None.
 Silhouettes = Callable[[np.ndarray | None], np.ndarray]
@@ -47,8 +47,9 @@ def as_double(points: np.ndarray) -> Float[np.ndarray, "n d"]:
     if points.dtype.itemsize > 8:
         points = in_double(points, translate=True, scale=True)
     points = points.astype(np.float64, copy=False)
-    size = max(points.max(), -points.min())
-    return points if 1e-60 < size < 1e60 else in_double(points, translate=False, scale=True)
+    if squares_in_range(points):
+        return points
+    return in_double(points, translate=False, scale=True)
 
 
 def scores(cohesion: np.ndarray, separation: np.ndarray, defined: Any = True) -> np.ndarray:

@@ -267,9 +267,19 @@ def _on_device(checked: Any, *, translate: bool, scale: bool) -> np.ndarray | Ar
 
 
 def on_host(checked: Any, *, translate: bool, scale: bool) -> np.ndarray:
-    """Checked points in NumPy, which may be taken to double precision block by block."""
+    """Checked points in NumPy, which may be taken to double precision block by block.
+
+    As they are if double precision holds them and their squares; the others as `in_double` says.
+    """
     checked = np.asarray(checked)
-    return checked if _in_single(checked) else in_double(checked, translate=translate, scale=scale)
+    if _in_single(checked) or (checked.dtype == np.float64 and squares_in_range(checked)):
+        return checked
+    return in_double(checked, translate=translate, scale=scale)
+
+
+def squares_in_range(points: np.ndarray) -> bool:
+    """Whether sums of squares, and products of these, neither overflow nor vanish in float64."""
+    return bool(1e-60 < max(points.max(), -points.min()) < 1e60)
 
 
 def _in_single(points: Any) -> bool:
