@@ -9,7 +9,8 @@ from importlib import import_module
 from pathlib import Path
 
 import jaxiso
-from jaxiso.cli.console import InputError, run_command
+from jaxiso.cli.command import run_command
+from jaxiso.cli.console import InputError
 
 ABOUT = """\
 jaxiso {version}: the geometry of embeddings in JAX.

@@ -16,7 +16,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, TypeVar
 
-from jaxiso.cli.console import InputError, first_line, is_disk_full, is_peer_lost, note
+from jaxiso.cli.command import is_peer_lost
+from jaxiso.cli.console import InputError, first_line, is_disk_full, note
 from jaxiso.cli.files import folder_digest
 from jaxiso.cli.machine import is_first
 from jaxiso.manifest import damage, read_manifest, write_manifest

@@ -28,11 +28,12 @@ from jaxiso.data.sentences import split_words
 from jaxiso.data.vocabulary import Vocabulary
 from jaxiso.embed.options import full_config
 from jaxiso.embed.result import final_params
+from jaxiso.manifest import verify
 from jaxiso.metrics.spectrum import as_matrix
 from jaxiso.models.decoding import greedy_decode
 from jaxiso.models.heads import HiddenHead, LinearHead
 from jaxiso.models.vae import Encoded, TextVAE
-from jaxiso.runs import (
+from jaxiso.run_files import (
     CONFIG,
     FINAL,
     LATENTS,
@@ -42,7 +43,6 @@ from jaxiso.runs import (
     read_checkpoint,
     read_metrics,
     read_stored,
-    verify,
 )
 from jaxiso.vae.evaluations import marked, read_evaluation
 from jaxiso.vae.options import complete_config, mark_of, targets_of

@@ -1,16 +1,4 @@
-"""A run directory: what was asked, what was measured, and checkpoints to go on from.
-
-    config.json      what determines the numbers; versions and device; where the data were
-    metrics.parquet  one row a seed and step, sorted by step, then seed
-    result.json      the summary, written last: a run that has one is finished
-    final.npz        the trained vectors and classifiers of jaxiso.embed
-    checkpoints/     Orbax checkpoints of the states of all seeds
-    figures/         PNG and PDF
-    vocabulary.json  the words of a VAE
-    evaluation.json  measures of a trained VAE
-    latents.npz      codes of some test sentences of a trained VAE; where a run has several target
-                     KLs, evaluation-C5.json and latents-C5.npz are of one of them
-    manifest.json    digests of the files above, which every read is checked against
+"""A run directory that is written to. What is in it, and how it is read: `run_files`.
 
 Nothing in it is ever half written: files are replaced in one step, and so are checkpoints. Metrics
 are written before the checkpoint of the same step, which knows how many rows they had; later rows
@@ -42,10 +30,8 @@ from jaxiso.checkpoints import (
     save_checkpoint,
     steps_of,
 )
-from jaxiso.cli.console import InputError, first_line, is_disk_full, note
+from jaxiso.cli.console import InputError, is_disk_full, note
 from jaxiso.cli.files import (
-    PART,
-    digest_of,
     json_bytes,
     locked,
     read_object,
@@ -55,18 +41,27 @@ from jaxiso.cli.files import (
 from jaxiso.cli.machine import is_first, of_all, origin, wait_for_all
 from jaxiso.cli.options import differences
 from jaxiso.manifest import MANIFEST, damage, expect, verify
-
-CONFIG, METRICS, RESULT = "config.json", "metrics.parquet", "result.json"
-FINAL, FIGURES = "final.npz", "figures"
-VOCABULARY, EVALUATION, LATENTS = "vocabulary.json", "evaluation.json", "latents.npz"
-OVERWRITING = f"{PART}overwriting.json"
-"""There while --overwrite deletes a run; holds the config that takes its place."""
+from jaxiso.run_files import (
+    CONFIG,
+    EVALUATION,
+    FIGURES,
+    FINAL,
+    LATENTS,
+    METRICS,
+    OVERWRITING,
+    RESULT,
+    VOCABULARY,
+    Columns,
+    config_digest,
+    read_config,
+    read_metrics,
+    read_stored,
+)
 
 NEEDED = (METRICS, RESULT, FINAL, VOCABULARY)
 """Without these a finished run is not whole, if it wrote them."""
 
 State = TypeVar("State")
-Columns = dict[str, list[float]]
 
 
 class RunOptions(Protocol):
@@ -160,7 +155,7 @@ class Run:
     def _adopt(self, found: dict[str, Any], overwrite: bool) -> None:
         """Makes the directory one of this config, or finds that it is."""
         path, marker = self.directory / CONFIG, self.directory / OVERWRITING
-        content = {"config": self.config, "config_sha256": _config_digest(self.config)} | found
+        content = {"config": self.config, "config_sha256": config_digest(self.config)} | found
         if marker.exists() and not overwrite and read_object(marker) != self.config:
             raise InputError(
                 f"{self.directory}: an --overwrite of this run was interrupted; give --overwrite "
@@ -172,7 +167,7 @@ class Run:
             write_json(path, content)
             marker.unlink()
         elif path.exists():
-            self._compare(_stored(path), content)
+            self._compare(read_stored(self.directory), content)
         else:
             write_json(path, content)
         remove_unfinished(self.directory)
@@ -302,7 +297,7 @@ class Run:
         """
         self.write_metrics(metrics)
         rows = len(metrics["step"])
-        save_checkpoint(self.directory, step, state, rows=rows, run=_config_digest(self.config))
+        save_checkpoint(self.directory, step, state, rows=rows, run=config_digest(self.config))
 
     def restore(self, template: State) -> tuple[int, State, Columns] | None:
         """The latest checkpoint, and the metrics up to its step; None where there is none.
@@ -319,7 +314,7 @@ class Run:
         if not of_all([is_first() and (self.directory / CHECKPOINTS).is_dir()])[0, 0]:
             return None
         found, unusable = latest_checkpoint(
-            self.directory, template, run=_config_digest(self.config)
+            self.directory, template, run=config_digest(self.config)
         )
         if found is None and unusable:
             step = max(unusable)
@@ -385,7 +380,7 @@ def open_and_work(
 def _refuse_other_data(config: Mapping[str, Any]) -> None:
     """Several processes have to train the same; also the first time that they compute together."""
     wait_for_all("all data have been read")
-    ours = int(_config_digest(config)[:7], 16)
+    ours = int(config_digest(config)[:7], 16)
     theirs = of_all([ours])[:, 0]
     if other := [str(process) for process, digest in enumerate(theirs) if digest != theirs[0]]:
         raise InputError(
@@ -417,104 +412,3 @@ def _refuse_what_is_no_run(directory: Path) -> None:
 def _changes(old: Mapping[str, Any], new: Mapping[str, Any]) -> list[str]:
     found = sorted(differences(old, new).items())
     return [f"{name}: there {there!r}, now {now!r}" for name, (there, now) in found]
-
-
-def _config_digest(config: Mapping[str, Any]) -> str:
-    return digest_of(json.dumps(config, sort_keys=True))
-
-
-def _stored(path: Path) -> dict[str, Any]:
-    """What config.json holds, if it is as it was written."""
-    stored = read_object(path)
-    config = stored.get("config")
-    if not isinstance(config, dict):
-        raise InputError(f"{path}: has no config; is it a run directory of jaxiso?")
-    if stored.get("config_sha256", _config_digest(config)) != _config_digest(config):
-        raise InputError(
-            f"{path}: is not as it was written: it is damaged, or was changed since; bring it "
-            "back, or give --overwrite to start the run anew"
-        )
-    return stored
-
-
-def read_stored(directory: Path) -> dict[str, Any]:
-    """All that config.json holds: config, origin, source.
-
-    Raises:
-        InputError: the directory holds no run.
-    """
-    path = directory / CONFIG
-    if not path.exists():
-        missing = f"has no {CONFIG}" if directory.is_dir() else "there is no such directory"
-        raise InputError(f"{directory}: {missing}; give the directory of a run (its --out)")
-    if (directory / OVERWRITING).exists():
-        raise InputError(
-            f"{directory}: an --overwrite of this run was interrupted; run the training again"
-        )
-    return _stored(path)
-
-
-def read_config(directory: Path) -> dict[str, Any]:
-    """What determines the numbers of a run.
-
-    Raises:
-        InputError: the directory holds no run.
-    """
-    return read_stored(directory)["config"]
-
-
-def read_metrics(directory: Path) -> Columns:
-    """The metrics table of a run directory, as columns.
-
-    Raises:
-        InputError: there is none, or it is damaged.
-    """
-    import pyarrow as pa
-    import pyarrow.parquet as pq
-
-    path = directory / METRICS
-    verify(directory, METRICS)
-    try:
-        columns = pq.read_table(path).to_pydict()
-    except (OSError, ValueError, pa.ArrowException) as error:
-        raise InputError(
-            f"{path}: cannot be read ({first_line(error)}); is {directory} a run "
-            "directory? --overwrite starts the run anew"
-        ) from None
-    if not {"seed", "step"} <= columns.keys():
-        raise InputError(f"{path}: has no columns seed and step; --overwrite starts the run anew")
-    return columns
-
-
-def read_checkpoint(directory: Path, template: State | None) -> tuple[int, State]:
-    """The step and the state of the latest checkpoint that can be read; changes nothing.
-
-    That of a finished run is the last one, or none.
-
-    Args:
-        directory: of a run.
-        template: a state of the same structure, shapes and types; None to read what was saved, as
-            dicts, lists and arrays of NumPy.
-
-    Raises:
-        InputError: there is no checkpoint, or none that can be read.
-    """
-    folder = directory / CHECKPOINTS
-    if not folder.is_dir():
-        raise InputError(
-            f"{folder}: there is no such directory, so there is no trained model; run the training "
-            "again (the results of a run can be kept without its checkpoints)"
-        )
-    refuse_path(directory)
-    config = read_config(directory)
-    found, unusable = latest_checkpoint(directory, template, run=_config_digest(config))
-    for step, why in unusable.items():
-        note(f"{folder}/{step} cannot be read ({why})")
-    if found is None:
-        raise InputError(f"{folder}: holds no checkpoint that can be read; run the training again")
-    if (directory / RESULT).exists() and found[0] < max(last_saved(directory), *unusable, 0):
-        raise InputError(
-            f"{folder}: the trained model is missing or damaged; run the training again, which "
-            f"goes on after update {found[0]:,}"
-        )
-    return found[:2]

@@ -12,7 +12,8 @@ import numpy as np
 
 from jaxiso.cli.console import Progress, StopSignals, is_disk_full, note
 from jaxiso.cli.machine import of_all
-from jaxiso.runs import Columns, Run
+from jaxiso.run_files import Columns
+from jaxiso.runs import Run
 from jaxiso.seeds import ONE_DEVICE, Spread
 
 SECONDS_BETWEEN_CHECKPOINTS = 600.0

@@ -15,7 +15,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import NamedTuple
 
-from jaxiso.cli.console import LOGGERS, run_command
+from jaxiso.cli.command import LOGGERS, run_command
 
 
 def command(module: str, *arguments: object) -> list[str]:

@@ -11,7 +11,9 @@ import numpy as np
 
 from jaxiso.embed.options import full_config
 from jaxiso.embed.result import make_result
-from jaxiso.runs import EVALUATION, LATENTS, MANIFEST, Run
+from jaxiso.manifest import MANIFEST
+from jaxiso.run_files import EVALUATION, LATENTS
+from jaxiso.runs import Run
 from jaxiso.vae.options import Options, run_config, with_defaults
 
 ORIGIN = {"device": "cpu: cpu"}

@@ -16,7 +16,7 @@ import pytest
 from made_texts import write_corpus
 
 from jaxiso.embed.__main__ import main as embed
-from jaxiso.runs import read_metrics
+from jaxiso.run_files import read_metrics
 from jaxiso.seeds import Spread
 from jaxiso.vae.__main__ import main as vae
 

@@ -15,7 +15,7 @@ import pytest
 from commands import command
 
 from jaxiso.embed.__main__ import main
-from jaxiso.runs import read_metrics
+from jaxiso.run_files import read_metrics
 
 EMBED = ("--seeds", 3, "--checkpoint-every", 2)
 

@@ -21,7 +21,9 @@ from filelock import FileLock
 
 from jaxiso.cli.console import InputError
 from jaxiso.cli.files import read_object
-from jaxiso.runs import Run, read_checkpoint, read_config, read_metrics, read_stored, verify
+from jaxiso.manifest import verify
+from jaxiso.run_files import read_checkpoint, read_config, read_metrics, read_stored
+from jaxiso.runs import Run
 
 CONFIG = {"task": "toy", "seeds": 2, "dropped": {"no label": 1}}
 
@@ -158,7 +160,7 @@ def test_folders_of_something_else_are_refused(tmp_path):
 def test_one_process_at_a_time(tmp_path):
     code = (
         "import sys, pathlib\n"
-        "from jaxiso.cli.console import run_command\n"
+        "from jaxiso.cli.command import run_command\n"
         "from jaxiso.runs import Run\n"
         "run_command(lambda: Run(pathlib.Path(sys.argv[1]), {}, origin={}))"
     )

@@ -17,7 +17,8 @@ from crashes import Death, Disk
 
 from jaxiso import training as module
 from jaxiso.cli.console import InputError, Stopped
-from jaxiso.runs import FINAL, Run, read_checkpoint, read_metrics
+from jaxiso.run_files import FINAL, read_checkpoint, read_metrics
+from jaxiso.runs import Run
 from jaxiso.training import Training, add_rows, train
 
 UPDATES = 3

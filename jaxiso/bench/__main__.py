@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from jaxiso.bench.options import ABOUT, Options
-from jaxiso.cli.console import note, run_command
+from jaxiso.cli.command import run_command
+from jaxiso.cli.console import note
 from jaxiso.cli.options import determining
 from jaxiso.cli.parsing import parse
 

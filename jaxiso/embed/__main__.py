@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
-from jaxiso.cli.console import run_command
+from jaxiso.cli.command import run_command
 from jaxiso.cli.files import plain_name
 from jaxiso.cli.parsing import parse
 from jaxiso.embed.options import Options, default_name, description

@@ -29,7 +29,7 @@ def figure_across_training(metrics: Metrics, title: str, room: float | None = No
     held-out items. Shaded: from the lowest to the highest seed, where that can be seen.
 
     Args:
-        metrics: the metrics table, see `jaxiso.runs`.
+        metrics: the metrics table, see `jaxiso.run_files`.
         title: named above the panels.
         room: IsoScore that collapsed labels leave room for, drawn where it is above zero.
     """
@@ -76,7 +76,7 @@ def figure_relationship(metrics: Metrics, title: str, room: float | None = None)
     Dashed: of held-out items.
 
     Args:
-        metrics: the metrics table, see `jaxiso.runs`.
+        metrics: the metrics table, see `jaxiso.run_files`.
         title: named above the figure.
         room: IsoScore that collapsed labels leave room for, drawn where it is above zero.
     """

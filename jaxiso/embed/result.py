@@ -10,13 +10,15 @@ import numpy as np
 from rich.table import Table
 
 from jaxiso import papers
+from jaxiso.checkpoints import CHECKPOINTS
 from jaxiso.cli.console import InputError, duration, printer
 from jaxiso.cli.figures import save_figure
 from jaxiso.cli.machine import is_first
 from jaxiso.embed import figures
 from jaxiso.embed.options import full_config, title_of
 from jaxiso.embed.trajectory import NAMES, Metrics, of_isotropy, summarise
-from jaxiso.runs import CHECKPOINTS, CONFIG, FIGURES, FINAL, METRICS, RESULT, Run
+from jaxiso.run_files import CONFIG, FIGURES, FINAL, METRICS, RESULT
+from jaxiso.runs import Run
 
 
 def write_result(

@@ -24,11 +24,12 @@ from typing import Annotated
 
 from tyro.conf import Positional, arg
 
-from jaxiso.cli.console import InputError, note, printer, run_command
+from jaxiso.cli.command import run_command
+from jaxiso.cli.console import InputError, note, printer
 from jaxiso.cli.files import locked
 from jaxiso.cli.options import FREE, OUTPUT, Checked, Quiet
 from jaxiso.cli.parsing import parse
-from jaxiso.runs import CONFIG
+from jaxiso.run_files import CONFIG
 
 
 @dataclass(frozen=True)

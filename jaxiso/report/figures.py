@@ -13,10 +13,10 @@ from matplotlib.lines import Line2D
 from jaxiso.cli.console import first_line
 from jaxiso.data.corpora import CORPORA
 from jaxiso.embed.trajectory import by_step, log_normalised
+from jaxiso.manifest import verify
 from jaxiso.papers import embed_targets, vae_targets
 from jaxiso.report.rows import Entry, Row, comparable, label_of
 from jaxiso.report.runs import path_text
-from jaxiso.runs import verify
 from jaxiso.vae import figures as vae
 from jaxiso.vae.figures import Classification, Point, Reconstruction
 from jaxiso.vae.mapper import density_graph

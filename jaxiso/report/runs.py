@@ -12,17 +12,9 @@ from jaxiso.cli.files import read_object
 from jaxiso.embed.options import full_config
 from jaxiso.embed.result import count_parameters
 from jaxiso.embed.trajectory import by_step, of_isotropy
+from jaxiso.manifest import verify
 from jaxiso.papers import embed_settings, unlike
-from jaxiso.runs import (
-    CONFIG,
-    EVALUATION,
-    LATENTS,
-    METRICS,
-    RESULT,
-    read_metrics,
-    read_stored,
-    verify,
-)
+from jaxiso.run_files import CONFIG, EVALUATION, LATENTS, METRICS, RESULT, read_metrics, read_stored
 from jaxiso.vae.evaluations import marked, read_evaluation
 from jaxiso.vae.options import complete_config, mark_of, of_target, targets_of
 

@@ -5,7 +5,8 @@ from __future__ import annotations
 import time
 from collections.abc import Sequence
 
-from jaxiso.cli.console import InputError, Stopped, note, print_json, run_command
+from jaxiso.cli.command import run_command
+from jaxiso.cli.console import InputError, Stopped, note, print_json
 from jaxiso.cli.parsing import parse
 from jaxiso.score.options import ABOUT, Options
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 from pathlib import Path
 
-from jaxiso.cli.console import run_command
+from jaxiso.cli.command import run_command
 from jaxiso.cli.parsing import parse
 from jaxiso.vae.options import (
     ABOUT,

@@ -10,8 +10,10 @@ import jax
 import jax.numpy as jnp
 
 from jaxiso.cli.console import InputError, Progress, StopSignals, first_line, note
+from jaxiso.manifest import verify
 from jaxiso.papers import Reported
-from jaxiso.runs import EVALUATION, VOCABULARY, Run, read_checkpoint, read_stored, verify
+from jaxiso.run_files import EVALUATION, VOCABULARY, read_checkpoint, read_stored
+from jaxiso.runs import Run
 from jaxiso.seeds import ONE_DEVICE
 from jaxiso.vae.evaluations import marked, read_evaluation
 from jaxiso.vae.experiment import VAEConfig, model_digest

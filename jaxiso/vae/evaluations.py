@@ -9,8 +9,9 @@ from typing import Any, NamedTuple
 from jaxiso import papers
 from jaxiso.cli.console import InputError
 from jaxiso.cli.files import read_object
+from jaxiso.manifest import verify
 from jaxiso.papers import Reported
-from jaxiso.runs import EVALUATION, verify
+from jaxiso.run_files import EVALUATION
 from jaxiso.vae.options import complete_config, has_target, kl_words
 
 

@@ -18,7 +18,8 @@ from jaxtyping import Array
 from jaxiso.cli.console import first_line, note
 from jaxiso.cli.figures import save_figure
 from jaxiso.data.batches import Batches, delete_words, hide_end
-from jaxiso.runs import FIGURES, LATENTS, Run
+from jaxiso.run_files import FIGURES, LATENTS
+from jaxiso.runs import Run
 from jaxiso.vae import measures
 from jaxiso.vae.evaluations import marked
 from jaxiso.vae.experiment import VAEConfig

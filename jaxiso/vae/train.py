@@ -24,7 +24,8 @@ from jaxiso.data.batches import Batch, Batches
 from jaxiso.data.corpora import Corpus, load_corpus
 from jaxiso.data.vocabulary import Vocabulary
 from jaxiso.metrics.posterior import active_units, mutual_information
-from jaxiso.runs import VOCABULARY, Columns, Run
+from jaxiso.run_files import VOCABULARY, Columns
+from jaxiso.runs import Run
 from jaxiso.seeds import Spread, seed_keys
 from jaxiso.training import Training
 from jaxiso.training import train as train_and_save

@@ -8,7 +8,7 @@ import pytest
 
 import jaxiso
 from jaxiso.load import EmbedRun
-from jaxiso.runs import read_metrics
+from jaxiso.run_files import read_metrics
 
 
 @pytest.fixture(scope="module")

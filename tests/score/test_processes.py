@@ -18,7 +18,7 @@ from jaxiso.score.__main__ import main
 
 N, D = 61, 6
 MANY = """
-from jaxiso.cli.console import run_command
+from jaxiso.cli.command import run_command
 from jaxiso.score import pairs
 from jaxiso.score.__main__ import main
 pairs.QUICK = 0

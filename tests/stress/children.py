@@ -108,7 +108,7 @@ def _wait(child: int, deadline: float | None) -> int:
 def _be_the_command(
     words: list[str], log: Path, counter: Path, folder: Path | None, die_at: int | None
 ) -> int:
-    from jaxiso.cli.console import run_command
+    from jaxiso.cli.command import run_command
 
     output = os.open(log, os.O_WRONLY | os.O_CREAT | os.O_TRUNC)
     for stream in (1, 2):

@@ -17,7 +17,8 @@ import pytest
 
 from jaxiso.cli.console import InputError, Stopped
 from jaxiso.data.splits import Split
-from jaxiso.runs import EVALUATION, Run
+from jaxiso.run_files import EVALUATION
+from jaxiso.runs import Run
 from jaxiso.vae import evaluate as vae_evaluation
 from jaxiso.vae import parts
 from jaxiso.vae.options import Part

@@ -8,7 +8,7 @@ from made_runs import write_latents, write_vae
 
 import jaxiso
 from jaxiso.load import VAERun
-from jaxiso.runs import read_metrics
+from jaxiso.run_files import read_metrics
 
 
 def test_a_trained_vae_encodes_and_decodes(trained):

@@ -15,7 +15,7 @@ from commands import command, kill_at
 
 from jaxiso.cli.console import InputError
 from jaxiso.cli.options import determining
-from jaxiso.runs import read_config
+from jaxiso.run_files import read_config
 from jaxiso.seeds import ONE_DEVICE
 from jaxiso.vae.evaluate import load_models
 from jaxiso.vae.experiment import VAEConfig, make_vae
