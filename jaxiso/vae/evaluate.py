@@ -15,7 +15,7 @@ from jaxiso.papers import Reported
 from jaxiso.run_files import EVALUATION, VOCABULARY, read_checkpoint, read_stored
 from jaxiso.runs import Run
 from jaxiso.seeds import ONE_DEVICE
-from jaxiso.vae.evaluations import marked, read_evaluation
+from jaxiso.vae.evaluations import marked, name_of, read_evaluation
 from jaxiso.vae.experiment import VAEConfig, model_digest
 from jaxiso.vae.measures import Measures, make_evaluation
 from jaxiso.vae.options import (
@@ -230,6 +230,7 @@ def _measure(
                 number,
                 trained.digest,
                 trained.mark,
+                name_of(trained.config),
             )
             for number, params in enumerate(trained.params)
         ]

@@ -65,6 +65,16 @@ def _is_value(value: object) -> bool:
     return value is None or (isinstance(value, int | float) and not isinstance(value, bool))
 
 
+def name_of(config: Mapping[str, Any]) -> str:
+    """What a model with one target KL is called, such as `dbpedia, isotropic, C = 5`."""
+    parts = [config["corpus"], config["posterior"]]
+    if config["objective"] != "vae":
+        parts.append(config["objective"])
+    if has_target(config):
+        parts.append(f"C = {config['C']:g}")
+    return ", ".join(parts + kl_words(config))
+
+
 class Model(NamedTuple):
     """Evaluations of the same model, which differ by their seeds only.
 
@@ -92,12 +102,7 @@ class Model(NamedTuple):
     @property
     def name(self) -> str:
         """Such as `dbpedia, isotropic, C = 5`."""
-        parts = [self.config["corpus"], self.config["posterior"]]
-        if self.config["objective"] != "vae":
-            parts.append(self.config["objective"])
-        if self.target_kl is not None:
-            parts.append(f"C = {self.target_kl:g}")
-        return ", ".join(parts + kl_words(self.config))
+        return name_of(self.config)
 
     @property
     def reported(self) -> dict[str, Reported]:

@@ -88,6 +88,8 @@ def figure_reconstruction(
                 ]
                 _draw_lines(ax, points, colours, style)
             ax.set(xlabel="C (nats)", ylabel=label)
+            if name == "active_units":  # a count
+                ax.yaxis.get_major_locator().set_params(integer=True)
             ax.set_title(corpus, parse_math=False)
     _label_lines(figure, colours, paper=bool(paper))
     return figure

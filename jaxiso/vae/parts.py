@@ -55,6 +55,7 @@ class OneSeed:
         number: of the seed in the run.
         model: digest of the parameters of all models of the run.
         mark: in the names of files, where a run has several target KLs.
+        name: of the model, in its figures.
         texts: collects what the seed wrote.
     """
 
@@ -68,6 +69,7 @@ class OneSeed:
     number: int
     model: str
     mark: str = ""
+    name: str = ""
     texts: dict[str, Any] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
@@ -231,10 +233,10 @@ def figures(seed: OneSeed, rng: Rng) -> Measures:
             latents["labels"] = labels[some]
         with seed.run.writing(marked(LATENTS, seed.mark)) as file:
             np.savez_compressed(file, **latents, model=np.array(seed.model))
-        folder, name = seed.run.directory / FIGURES, seed.config.posterior
-        drawn = figure_tsne({name: latents["tsne"]}, latents.get("labels"), corpus.classes)
+        folder = seed.run.directory / FIGURES
+        drawn = figure_tsne({seed.name: latents["tsne"]}, latents.get("labels"), corpus.classes)
         save_figure(drawn, folder / f"tsne{seed.mark}")
-        save_figure(figure_mapper({name: graph}), folder / f"mapper{seed.mark}")
+        save_figure(figure_mapper({seed.name: graph}), folder / f"mapper{seed.mark}")
     return {"mapper_components": float(graph.components)}
 
 

@@ -140,14 +140,8 @@ def spread(mean: float | None, sd: float | None, digits: int) -> str:
     return f"{mean:.{digits}f} ± {sd:.{digits}f}"
 
 
-def rows_of(table: TableOf, models: Iterable[Model], *, always: bool = False) -> list[list[str]]:
-    """The table's cells: a row for each model, and below it the paper's where it has any.
-
-    Args:
-        table: what is shown.
-        models: of whom.
-        always: the paper's numbers also below models that are unlike the paper's of their name.
-    """
+def rows_of(table: TableOf, models: Iterable[Model]) -> list[list[str]]:
+    """The table's cells: a row for each model, and the paper's below one that is as the paper's."""
     rows = []
     for model in models:
         if not any(column.name in model.values for column in table.columns):
@@ -156,7 +150,7 @@ def rows_of(table: TableOf, models: Iterable[Model], *, always: bool = False) ->
         ours = _cells(table, {n: Reported.over(v) for n, v in model.values.items()}, "–")
         rows.append([f"{model.name} ({several(seeds, 'seed')})", *ours])
         theirs = _cells(table, model.reported, "")
-        if any(theirs) and (always or not model.unlike_the_paper):
+        if any(theirs) and not model.unlike_the_paper:
             rows.append([PAPER, *theirs])
     return rows
 
