@@ -30,6 +30,7 @@ from jaxiso.checkpoints import (
     save_checkpoint,
     steps_of,
 )
+from jaxiso.cli.configs import differences
 from jaxiso.cli.console import InputError, is_disk_full, note
 from jaxiso.cli.files import (
     json_bytes,
@@ -39,7 +40,6 @@ from jaxiso.cli.files import (
     write_json,
 )
 from jaxiso.cli.machine import is_first, of_all, origin, wait_for_all
-from jaxiso.cli.options import differences
 from jaxiso.manifest import MANIFEST, damage, expect, verify
 from jaxiso.run_files import (
     CONFIG,

@@ -6,8 +6,8 @@ from collections.abc import Sequence
 
 from jaxiso.bench.options import ABOUT, Options
 from jaxiso.cli.command import run_command
+from jaxiso.cli.configs import determining
 from jaxiso.cli.console import note
-from jaxiso.cli.options import determining
 from jaxiso.cli.parsing import parse
 
 

@@ -7,16 +7,14 @@ A field is an option; its annotation says what is allowed, and one loop checks i
     lr: Annotated[float, Gt(0)] = 1e-3       # numbers always have to be finite
     out: Annotated[Path | None, FREE] = None  # FREE: does not change the numbers of a run
 
-What is not FREE makes up the config of a run, and from the config follow, by comparing two
-dictionaries, the run's name, whether a directory holds the same run, and how it differs from the
-paper's.
+What is not FREE makes up the config of a run, see `configs`.
 """
 
 from __future__ import annotations
 
 import dataclasses
 import math
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
@@ -26,7 +24,6 @@ from annotated_types import Ge, Gt, Le, Lt
 from tyro.conf import arg
 
 from jaxiso.cli.console import InputError
-from jaxiso.cli.files import digest_of
 from jaxiso.cli.transforms import check_transform, usage
 
 
@@ -262,42 +259,6 @@ def _bounds(marks: Iterable[Any]) -> Iterator[tuple[str, Any]]:
             yield f"below {mark.lt}", lambda x, m=mark: x < m.lt
 
 
-def determining(options: Checked) -> dict[str, Any]:
-    """The options that determine the numbers, as plain JSON values by field name."""
-
-    def is_recorded(name: str, marks: Iterable[Any]) -> bool:
-        usual = getattr(options, name) == getattr(type(options), name, ABSENT)
-        return not any(
-            isinstance(mark, Free) or (usual and isinstance(mark, Later)) for mark in marks
-        )
-
-    return {
-        name: _plain(getattr(options, name))
-        for name, (_, marks) in fields_of(type(options)).items()
-        if is_recorded(name, marks)
-    }
-
-
-def defaults(options: type[Checked]) -> dict[str, Any]:
-    """The default of each option that has one, as plain JSON values by field name."""
-    return {
-        field.name: _plain(field.default)
-        for field in dataclasses.fields(options)
-        if field.default is not dataclasses.MISSING
-    }
-
-
-def _plain(value: Any) -> Any:
-    if isinstance(value, tuple):
-        return [_plain(one) for one in value]
-    return str(value) if isinstance(value, Path) else value
-
-
-ABSENT = "absent"
-LONGEST_NAME = 180
-"""Bytes of a run's name; file systems take 255."""
-
-
 def refuse_repeats(name: str, values: Sequence[str], why: str) -> None:
     """Refuses a value of an option that is given more than once.
 
@@ -317,42 +278,3 @@ def check_plot(path: Path | None, example: str) -> None:
     """
     if path is not None and path.name in ("", ".."):
         raise InputError(f"--plot {path}: must be the name of a file, such as {example}")
-
-
-def differences(ours: Mapping[str, Any], theirs: Mapping[str, Any]) -> dict[str, tuple[Any, Any]]:
-    """What differs between two dictionaries: name → (ours, theirs), `ABSENT` where one lacks it."""
-    return {
-        name: (ours.get(name, ABSENT), theirs.get(name, ABSENT))
-        for name in [*ours, *(name for name in theirs if name not in ours)]
-        if ours.get(name, ABSENT) != theirs.get(name, ABSENT)
-    }
-
-
-def run_name(parts: Iterable[str], chosen: Mapping[str, Any], usual: Mapping[str, Any]) -> str:
-    """The default name of a run directory: what it is, and each option that is not as usual.
-
-    One folder's name, whatever the options hold; where it would be too long, a digest ends it.
-
-    Args:
-        parts: what every such run is called by; empty ones are left out.
-        chosen: options that determine the numbers.
-        usual: the same options as they usually are.
-    """
-    more = [_named(name, ours) for name, (ours, _) in differences(chosen, usual).items()]
-    name = "-".join(part for part in (*parts, *more) if part)
-    plain = "".join(c if c.isalnum() or c in "._+-" else "-" for c in name)
-    if len(plain.encode()) <= LONGEST_NAME:
-        return plain
-    start = plain.encode()[:LONGEST_NAME].decode(errors="ignore")
-    return f"{start}-{digest_of(name)[:12]}"
-
-
-def _named(name: str, value: Any) -> str:
-    word = name.replace("_", "")
-    if value is None or value is False:
-        return f"no{word}"
-    if value is True:
-        return word
-    values = value if isinstance(value, list) else [value]
-    shown = (f"{one:g}" if isinstance(one, float) else str(one) for one in values)
-    return word + "-".join(shown)

@@ -12,9 +12,9 @@ import numpy as np
 from jaxtyping import Array, Float, Int
 
 from jaxiso import transforms
+from jaxiso.cli.configs import determining
 from jaxiso.cli.console import InputError, note, several
 from jaxiso.cli.files import digest_of, file_digest, plain_name
-from jaxiso.cli.options import determining
 from jaxiso.data.tasks import Items, find_task, load_task
 from jaxiso.data.vectors import load_digits_task, load_vectors_file
 from jaxiso.data.word2vec import word_vectors

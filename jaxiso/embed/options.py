@@ -27,6 +27,7 @@ from typing import Annotated, Any, Literal
 from annotated_types import Ge, Gt, Le, Lt
 from tyro.conf import arg
 
+from jaxiso.cli.configs import defaults, determining, run_name
 from jaxiso.cli.console import InputError
 from jaxiso.cli.options import (
     DATA,
@@ -46,11 +47,8 @@ from jaxiso.cli.options import (
     Quiet,
     Seed,
     Transform,
-    defaults,
-    determining,
     flag,
     refuse_repeats,
-    run_name,
 )
 from jaxiso.data.tasks import TASKS, find_task
 from jaxiso.papers import EMBED, embed_settings

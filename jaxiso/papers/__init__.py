@@ -14,7 +14,7 @@ from functools import cache
 from importlib.resources import files
 from typing import Any, NamedTuple
 
-from jaxiso.cli.options import differences
+from jaxiso.cli.configs import differences
 
 EMBED: dict[str, Any] = {
     **{"seeds": 5, "updates": 1000, "every": 1, "lr": 1e-3, "scale": 1.0, "sample": 20_000},

@@ -14,6 +14,7 @@ from annotated_types import Ge, Gt, Lt
 from tyro.conf import Positional, arg
 
 from jaxiso import papers
+from jaxiso.cli.configs import determining, run_name
 from jaxiso.cli.console import InputError
 from jaxiso.cli.files import plain_name
 from jaxiso.cli.options import (
@@ -31,11 +32,9 @@ from jaxiso.cli.options import (
     ProcessOptions,
     Quiet,
     Seed,
-    determining,
     fields_of,
     flag,
     refuse_repeats,
-    run_name,
 )
 
 ABOUT = """\

@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 
 from jaxiso import papers
+from jaxiso.cli.configs import determining
 from jaxiso.cli.console import InputError
-from jaxiso.cli.options import determining
 from jaxiso.embed.__main__ import main
 from jaxiso.embed.options import Options, default_name, full_config, title_of
 

@@ -7,7 +7,7 @@ import csv
 import pytest
 
 from jaxiso import papers
-from jaxiso.cli.options import defaults, determining
+from jaxiso.cli.configs import defaults, determining
 from jaxiso.data.corpora import CORPORA
 from jaxiso.data.tasks import TASKS
 from jaxiso.embed.options import Options as EmbedOptions

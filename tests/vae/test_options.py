@@ -9,8 +9,8 @@ from pathlib import Path
 
 import pytest
 
+from jaxiso.cli.configs import determining
 from jaxiso.cli.console import InputError
-from jaxiso.cli.options import determining
 from jaxiso.papers import unlike, vae_settings
 from jaxiso.vae.options import (
     EvaluateOptions,

@@ -13,8 +13,8 @@ import pyarrow.parquet as pq
 import pytest
 from commands import command, kill_at
 
+from jaxiso.cli.configs import determining
 from jaxiso.cli.console import InputError
-from jaxiso.cli.options import determining
 from jaxiso.run_files import read_config
 from jaxiso.seeds import ONE_DEVICE
 from jaxiso.vae.evaluate import load_models
