@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -15,9 +15,9 @@ from jaxiso.papers import Reported
 from jaxiso.run_files import EVALUATION, VOCABULARY, read_checkpoint, read_stored
 from jaxiso.runs import Run
 from jaxiso.seeds import ONE_DEVICE
-from jaxiso.vae.evaluations import marked, name_of, read_evaluation
-from jaxiso.vae.experiment import VAEConfig, model_digest
-from jaxiso.vae.measures import Measures, make_evaluation
+from jaxiso.vae.evaluations import marked, read_evaluation
+from jaxiso.vae.experiment import model_digest
+from jaxiso.vae.measures import Measures
 from jaxiso.vae.options import (
     EvaluateOptions,
     Part,
@@ -26,30 +26,8 @@ from jaxiso.vae.options import (
     of_target,
     targets_of,
 )
-from jaxiso.vae.parts import PARTS, OneSeed
+from jaxiso.vae.parts import PARTS, OneSeed, Trained
 from jaxiso.vae.train import Text, load_text, start
-
-
-class Trained(NamedTuple):
-    """The models of a run that have one target KL.
-
-    Attributes:
-        directory: of the run.
-        config: what determined their numbers, completed.
-        mark: in the names of their files, where the run has several targets.
-        source: where its text was.
-        params: the parameters of each seed.
-        updates: how many there were.
-        digest: of all parameters of the run.
-    """
-
-    directory: Path
-    config: dict[str, Any]
-    mark: str
-    source: dict[str, Any]
-    params: list[Any]
-    updates: int
-    digest: str
 
 
 def evaluate_runs(options: EvaluateOptions) -> list[dict[str, Any]]:
@@ -211,29 +189,13 @@ def _measure(
     options: EvaluateOptions,
 ) -> None:
     """Measures parts, and adds each to the evaluation, and to its file, when all seeds have it."""
-    config = VAEConfig.of(trained.config)
-    programs = make_evaluation(config)
     test = text.vocabulary.encode_all(text.corpus.test.sentences, "test", quiet=True)
     evaluation["test_sentences"] = len(test)
     what, steps = f"evaluating {run.directory.name}{trained.mark}", len(trained.params) * len(parts)
     progress = Progress(what, steps, unit="parts", quiet=options.quiet)
     with StopSignals("part") as signals, progress:
-        seeds = [
-            OneSeed(
-                run,
-                options,
-                config,
-                text,
-                test,
-                programs,
-                params,
-                number,
-                trained.digest,
-                trained.mark,
-                name_of(trained.config),
-            )
-            for number, params in enumerate(trained.params)
-        ]
+        models = range(len(trained.params))
+        seeds = [OneSeed(run, options, trained, model, text, test) for model in models]
         for part in parts:
             found: list[Measures] = []
             for seed in seeds:

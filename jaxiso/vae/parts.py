@@ -9,7 +9,8 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cache, partial
-from typing import Any
+from pathlib import Path
+from typing import Any, NamedTuple
 
 import jax
 import numpy as np
@@ -21,11 +22,11 @@ from jaxiso.data.batches import Batches, delete_words, hide_end
 from jaxiso.run_files import FIGURES, LATENTS
 from jaxiso.runs import Run
 from jaxiso.vae import measures
-from jaxiso.vae.evaluations import marked
+from jaxiso.vae.evaluations import marked, name_of
 from jaxiso.vae.experiment import VAEConfig
 from jaxiso.vae.figures import figure_mapper, figure_tsne
 from jaxiso.vae.mapper import density_graph, tsne
-from jaxiso.vae.measures import Codes, EvaluationPrograms, Measures, measured
+from jaxiso.vae.measures import Codes, Measures, measured
 from jaxiso.vae.options import EvaluateOptions, Part
 from jaxiso.vae.probe import ProbeConfig, few_shot, linear_accuracy, probe_accuracies
 from jaxiso.vae.train import Text
@@ -40,6 +41,28 @@ POINTS_ON_A_LINE = 5
 FIGURE_SENTENCES = 2000
 
 
+class Trained(NamedTuple):
+    """The models of a run that have one target KL.
+
+    Attributes:
+        directory: of the run.
+        config: what determined their numbers, completed.
+        mark: in the names of their files, where the run has several targets.
+        source: where its text was.
+        params: the parameters of each seed.
+        updates: how many there were.
+        digest: of all parameters of the run.
+    """
+
+    directory: Path
+    config: dict[str, Any]
+    mark: str
+    source: dict[str, Any]
+    params: list[Any]
+    updates: int
+    digest: str
+
+
 @dataclass
 class OneSeed:
     """A seed of a run, to be measured.
@@ -47,32 +70,25 @@ class OneSeed:
     Attributes:
         run: where figures go.
         options: of the command line.
-        config: of the model.
+        trained: the models of all seeds.
+        number: of the seed in the run.
         text: the corpus as ids.
         test: the test sentences' ids with eos.
-        programs: of the model.
-        params: of the seed.
-        number: of the seed in the run.
-        model: digest of the parameters of all models of the run.
-        mark: in the names of files, where a run has several target KLs.
-        name: of the model, in its figures.
         texts: collects what the seed wrote.
     """
 
     run: Run
     options: EvaluateOptions
-    config: VAEConfig
+    trained: Trained
+    number: int
     text: Text
     test: Sequence[np.ndarray]
-    programs: EvaluationPrograms
-    params: Any
-    number: int
-    model: str
-    mark: str = ""
-    name: str = ""
     texts: dict[str, Any] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
+        self.config = VAEConfig.of(self.trained.config)
+        self.programs = measures.make_evaluation(self.config)
+        self.params = self.trained.params[self.number]
         self.key: Array = jax.random.fold_in(jax.random.key(self.options.seed), self.number)
         self.codes: Codes = measures.code_sentences(
             self.programs, self.params, self.batches(self.test), self.key
@@ -231,12 +247,13 @@ def figures(seed: OneSeed, rng: Rng) -> Measures:
         }
         if labels is not None:
             latents["labels"] = labels[some]
-        with seed.run.writing(marked(LATENTS, seed.mark)) as file:
-            np.savez_compressed(file, **latents, model=np.array(seed.model))
+        trained, name = seed.trained, name_of(seed.trained.config)
+        with seed.run.writing(marked(LATENTS, trained.mark)) as file:
+            np.savez_compressed(file, **latents, model=np.array(trained.digest))
         folder = seed.run.directory / FIGURES
-        drawn = figure_tsne({seed.name: latents["tsne"]}, latents.get("labels"), corpus.classes)
-        save_figure(drawn, folder / f"tsne{seed.mark}")
-        save_figure(figure_mapper({seed.name: graph}), folder / f"mapper{seed.mark}")
+        drawn = figure_tsne({name: latents["tsne"]}, latents.get("labels"), corpus.classes)
+        save_figure(drawn, folder / f"tsne{trained.mark}")
+        save_figure(figure_mapper({name: graph}), folder / f"mapper{trained.mark}")
     return {"mapper_components": float(graph.components)}
 
 
