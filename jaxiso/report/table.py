@@ -168,9 +168,22 @@ def _is_known(record: Record) -> bool:
 
 def as_markdown(table: Table) -> list[str]:
     """The lines of a table, of the rows that have been run; empty where none has."""
-    rows = [(entry, found) for entry, found in table.rows if entry.runs]
-    shown = table._replace(rows=rows)
-    return (_wide(shown) if table.wide else _tall(shown)) if rows else []
+    shown = table._replace(rows=[row for row in table.rows if row[0].runs])
+    if not table.compared:
+        shown = _measured(shown)
+    return (_wide(shown) if table.wide else _tall(shown)) if shown.rows else []
+
+
+def _measured(table: Table) -> Table:
+    """Without rows and columns in which nothing was measured, whatever the paper has of them."""
+    all_kept = [[record["missing"] != NOT_MEASURED for record in found] for _, found in table.rows]
+    kept = [i for i in range(len(table.columns)) if any(of[i] for of in all_kept)]
+    rows = [
+        (entry, [found[i] for i in kept])
+        for (entry, found), measured in zip(table.rows, all_kept, strict=True)
+        if any(measured)
+    ]
+    return table._replace(columns=[table.columns[i] for i in kept], rows=rows)
 
 
 def papers_markdown(table: Table) -> list[str]:
@@ -210,7 +223,8 @@ def _without_empty(header: Sequence[str], rows: Sequence[Sequence[str]]) -> list
 def _tall(table: Table) -> list[str]:
     rows = []
     for entry, found in table.rows:
-        of = f" ({several(entry.seeds, 'seed')})" if entry.seeds else ""
+        early = "" if all(run.result for run in entry.runs) else ", not finished"
+        of = f" ({several(entry.seeds, 'seed')}{early})" if entry.seeds else ""
         columns = zip(found, table.columns, strict=True)
         threes = [_three(record, column.digits) for record, column in columns]
         ours, paper, difference = zip(*threes, strict=True)

@@ -118,6 +118,23 @@ def test_models_of_one_name_are_told_apart(tmp_path):
     assert labels == [f"dbpedia, isotropic, C = 15 ({name})" for name in "xy"]
 
 
+def test_a_model_that_is_not_finished_says_so_beside_its_numbers(tmp_path):
+    for posterior in ("none", "isotropic"):
+        write_vae(tmp_path / posterior, {"rec": [50.0]}, posterior=posterior, hidden_dim=64)
+    (tmp_path / "none" / "result.json").unlink()
+    models, _ = entries_of_b(find_runs([tmp_path]).vae)
+    tables = tables_of_other_models(others(models, best(models)))
+    # What only the paper has measured is not in them.
+    assert [lines for table in tables if (lines := as_markdown(table))] == [
+        [
+            "|  | Rec. |",
+            "| --- | --- |",
+            "| dbpedia, none (1 seed, not finished) | 50.00 |",
+            "| dbpedia, isotropic, C = 15 (1 seed) | 50.00 |",
+        ]
+    ]
+
+
 def test_another_experiment_has_no_difference_from_the_paper(tmp_path):
     write_embed(tmp_path / "triplet", loss="triplet")
     table = table_of_other_runs(others(entries_of_a(find_runs([tmp_path]).embed), {}))
