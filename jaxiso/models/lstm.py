@@ -47,13 +47,7 @@ class LSTM(nn.Module):
         if constant is not None:
             same = dot(constant, kernel[inputs.shape[2] :])
             projected = projected + same[:, None, :]
-        zeros = jnp.zeros((inputs.shape[0], h), projected.dtype)
-
-        def step(carry, x):
-            return lstm_cell(carry, x, recurrent)
-
-        _, states = jax.lax.scan(step, (zeros, zeros), projected.swapaxes(0, 1))
-        return states.swapaxes(0, 1)
+        return recurrence(projected.swapaxes(0, 1), recurrent).swapaxes(0, 1)
 
 
 def lstm_cell(
@@ -69,12 +63,67 @@ def lstm_cell(
     Returns:
         The new carry, and the new hidden state.
     """
+    carry, _ = _step(carry, projected, recurrent)
+    return carry, carry[0]
+
+
+def _step(carry, projected, recurrent):
+    """The new carry, and the gates that made it."""
     hidden, cell = carry
-    gates = projected + dot(hidden, recurrent)
-    i, f, g, o = jnp.split(gates, 4, axis=1)
-    cell = nn.sigmoid(f) * cell + nn.sigmoid(i) * jnp.tanh(g)
-    hidden = nn.sigmoid(o) * jnp.tanh(cell)
-    return (hidden, cell), hidden
+    i, f, g, o = jnp.split(projected + dot(hidden, recurrent), 4, axis=1)
+    gates = nn.sigmoid(i), nn.sigmoid(f), jnp.tanh(g), nn.sigmoid(o)
+    i, f, g, o = gates
+    cell = f * cell + i * g
+    return (o * jnp.tanh(cell), cell), gates
+
+
+@jax.custom_vjp
+def recurrence(
+    projected: Float[Array, "t b 4h"], recurrent: Float[Array, "h 4h"]
+) -> Float[Array, "t b h"]:
+    """Hidden states after each step of `lstm_cell`, from a zero state.
+
+    Going backwards only what one step passes to the one before is computed in turn; the gradient of
+    the kernel is one product over all steps, in place of one a step that is added up.
+
+    Args:
+        projected: the projected inputs, one step after the other.
+        recurrent: kernel of the hidden state.
+    """
+    return _recur_forward(projected, recurrent)[0]
+
+
+def _recur_forward(projected, recurrent):
+    zeros = jnp.zeros((projected.shape[1], recurrent.shape[0]), projected.dtype)
+
+    def step(carry, x):
+        after, gates = _step(carry, x, recurrent)
+        return after, (after[0], (gates, carry[1]))
+
+    _, (states, saved) = jax.lax.scan(step, (zeros, zeros), projected)
+    return states, (recurrent, states, saved)
+
+
+def _recur_backward(found, d_states):
+    recurrent, states, saved = found
+    zeros = jnp.zeros_like(states[0])
+
+    def step(carry, x):
+        (d_hidden, d_cell), (d_state, ((i, f, g, o), cell)) = carry, x
+        d_hidden, out = d_hidden + d_state, jnp.tanh(f * cell + i * g)
+        d_cell = d_cell + d_hidden * o * (1 - out**2)
+        slopes = (g * i * (1 - i), cell * f * (1 - f), i * (1 - g**2))
+        d_gates = [d_cell * slope for slope in slopes] + [d_hidden * out * o * (1 - o)]
+        d_projected = jnp.concatenate(d_gates, axis=1)
+        return (dot(d_projected, recurrent.T), d_cell * f), d_projected
+
+    _, d_projected = jax.lax.scan(step, (zeros, zeros), (d_states, saved), reverse=True)
+    before = jnp.concatenate([zeros[None], states[:-1]])
+    hidden, d_rows = (x.reshape(-1, x.shape[2]) for x in (before, d_projected))
+    return d_projected, dot(hidden.T, d_rows)
+
+
+recurrence.defvjp(_recur_forward, _recur_backward)
 
 
 def _forget_bias(key: Array, shape: tuple[int], dtype: jnp.dtype = jnp.float32) -> Array:
