@@ -51,13 +51,26 @@ def participation_ratio(points: Points, *, mesh: OnMesh = None) -> Float[Array, 
 
 def excess_on_host(points: np.ndarray) -> float:
     """`participation_excess` in NumPy and double precision; at least 0."""
+    return excess_and_norm_on_host(points)[0]
+
+
+def excess_and_norm_on_host(points: np.ndarray) -> tuple[float, float]:
+    """`participation_excess` in NumPy and double precision, at least 0; and ‖XᵀX‖_F²."""
     gram = centred_gram(points)
-    norm = np.vdot(gram, gram)
-    return max(float(np.trace(gram) ** 2 / norm - 1), 0.0) if norm > 0 else float("nan")
+    norm = float(np.vdot(gram, gram))
+    excess = max(float(np.trace(gram)) ** 2 / norm - 1, 0.0) if norm > 0 else float("nan")
+    return excess, norm
 
 
 def participation_excess(points: Float[Array, "n d"], rows: Rows = ALL) -> Float[Array, ""]:
-    """tr(C)² / ‖C‖_F² - 1, to full relative precision.
+    """tr(C)² / ‖C‖_F² - 1, to full relative precision."""
+    return excess_and_fourth(points, rows)[0]
+
+
+def excess_and_fourth(
+    points: Float[Array, "n d"], rows: Rows = ALL
+) -> tuple[Float[Array, ""], Float[Array, ""]]:
+    """tr(C)² / ‖C‖_F² - 1, to full relative precision, and Σ‖x‖⁴ / ‖XᵀX‖_F² of centred points.
 
     tr(C)² and ‖C‖_F² agree in nearly all their digits when one direction dominates, so their
     difference is never taken. Splitting off any unit vector v, with s = Xv, R = X - svᵀ and
@@ -80,7 +93,10 @@ def participation_excess(points: Float[Array, "n d"], rows: Rows = ALL) -> Float
     cross = jnp.sum(rows.everywhere(dot(along, rest)) ** 2)
     difference = 2 * variance_along * variance_rest + variance_rest**2 - gram_norm - 2 * cross
     norm = variance_along**2 + gram_norm + 2 * cross
-    return jnp.where(norm > 0, difference / jnp.where(norm > 0, norm, 1), jnp.nan)
+    fourth = jnp.sum(rows.sum(jnp.sum(x**2, axis=1) ** 2))
+    safe = jnp.where(norm > 0, norm, 1)
+    excess = jnp.where(norm > 0, difference / safe, jnp.nan)
+    return excess, jnp.where(norm > 0, fourth / safe, jnp.nan)
 
 
 def _main_direction(x: Float[Array, "n d"], rows: Rows) -> Float[Array, " d"]:

@@ -29,12 +29,15 @@ NONE = np.zeros(0, np.int64)
 # adds at most about 1 / (2 · LEAST) of it to a standard error, and K / (2 · ENOUGH) for few labels.
 ENOUGH, LEAST = 2048, 8
 
-# Measures by name: of variances along principal directions, the number of points, and dimensions.
-Spectral = Callable[[np.ndarray, int, int], float]
+# Measures by name: of variances along principal directions, the mean fourth power of distances from
+# the mean, the number of points, and dimensions.
+Spectral = Callable[[np.ndarray, float, int, int], float]
 SPECTRAL: dict[str, Spectral] = {
-    "isoscore": lambda variances, n, d: isoscore_from_eigenvalues(variances, d),
-    "isoscore_corrected": lambda variances, n, d: isoscore_from_eigenvalues(variances, d, n=n),
-    "effective_rank": lambda variances, n, d: effective_rank_from_eigenvalues(variances),
+    "isoscore": lambda v, fourth, n, d: isoscore_from_eigenvalues(v, d),
+    "isoscore_corrected": lambda v, fourth, n, d: isoscore_from_eigenvalues(
+        v, d, n=n, fourth=fourth
+    ),
+    "effective_rank": lambda v, fourth, n, d: effective_rank_from_eigenvalues(v),
 }
 
 
@@ -170,23 +173,27 @@ def some_of_each(codes: np.ndarray, k: int, seed: int = 0) -> np.ndarray:
 
 
 def of_variances(
-    variances: np.ndarray, along: np.ndarray, sizes: np.ndarray, d: int
+    variances: np.ndarray, along: np.ndarray, fourths: np.ndarray, sizes: np.ndarray, d: int
 ) -> dict[str, Estimate]:
     """The measures that variances determine, of all points and without each block.
 
     Args:
         variances: along the principal directions, shape (m,).
-        along: sums of each block's coordinates along them, and of their squares, shape (2, B, m).
+        along: sums of each block's coordinates y along them, of y² and of ‖y‖²·y, shape (3, B, m).
+        fourths: sums of ‖y‖⁴, shape (B,).
         sizes: points of each block, shape (B,).
         d: dimensions.
     """
-    n, left = int(sizes.sum()), (sizes.sum() - sizes)[:, None]
-    means, squares = (along.sum(axis=1, keepdims=True) - along) / left
+    n, left = sizes.sum(), sizes.sum() - sizes
+    means, squares, cubes = (along.sum(axis=1, keepdims=True) - along) / left[:, None]
     without = (squares - means**2).clip(0)
+    # About the mean of the rest, to first order in how far that is from the mean of all.
+    rest = (fourths.sum() - fourths) / left - 4 * np.sum(means * cubes, axis=1)
+    parts = list(zip(without, rest.clip(0), left, strict=True))
     return {
         name: Estimate(
-            measure(variances, n, d),
-            np.array([measure(v, int(m), d) for v, m in zip(without, left[:, 0], strict=True)]),
+            measure(variances, float(fourths.sum() / n), int(n), d),
+            np.array([measure(v, float(fourth), int(m), d) for v, fourth, m in parts]),
         )
         for name, measure in SPECTRAL.items()
     }

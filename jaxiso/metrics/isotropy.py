@@ -23,17 +23,20 @@ from jax.core import Tracer
 from jaxtyping import Array, Float
 from numpy.typing import ArrayLike
 
-from jaxiso.metrics.dimension import excess_on_host, participation_excess
+from jaxiso.metrics.dimension import excess_and_fourth, excess_and_norm_on_host
 from jaxiso.metrics.mesh import ALL
-from jaxiso.metrics.moments import blocks, origin
+from jaxiso.metrics.moments import blocks, fourth_power, origin
 from jaxiso.metrics.points import OnMesh, Points, dot, metric
 
 
 def _isoscore_on_host(points: np.ndarray, corrected: bool) -> float:
     n, d = points.shape
     _check_dimensions(d)
-    excess = excess_on_host(points)
-    return float(_corrected(np, excess, n, d)) if corrected else min(excess / (d - 1), 1.0)
+    excess, norm = excess_and_norm_on_host(points)
+    if not corrected:
+        return min(excess / (d - 1), 1.0)
+    fourth = fourth_power(points) / norm if norm > 0 else float("nan")
+    return float(_corrected(np, excess, n, d, fourth))
 
 
 @metric(least=2, translate=True, scale=True, static=["corrected"], host=_isoscore_on_host)
@@ -48,10 +51,11 @@ def isoscore(points: Points, *, corrected: bool = False, mesh: OnMesh = None) ->
         points: shape (n, d), one point a row; n at least 2, d at least 2.
         corrected: whether to estimate the score of the distribution that the points are drawn
             from. The plain score of a sample reads low, for isotropic data about n / (n + d), so
-            that samples of different sizes cannot be compared. With ν = n - 1, and t and q the
-            trace and the squared norm of the covariance, tr(Σ)² and ‖Σ‖² of normal data have the
-            unbiased estimates a₁ = ν·((ν + 1)·t² - 2q) and a₂ = ν·(νq - t²), up to one factor, and
-            the score is (a₁/a₂ - 1) / (d - 1). Needs n at least 4.
+            that samples of different sizes cannot be compared. With t and q the trace and the
+            squared norm of the covariance and k = Σ‖x - x̄‖⁴/(n - 1), unbiased estimates of tr(Σ)²
+            and ‖Σ‖², whatever the distribution, are a₁ = 2q + (n² - 3n + 1)·t² - nk and
+            a₂ = (n - 1)(n - 2)·q + t² - nk, up to one factor, and the score is (a₁/a₂ - 1)/(d - 1).
+            The notebook `sample_size` shows where it can be trusted. Needs n at least 4.
         mesh: a `jax.sharding.Mesh` with one axis, whose devices share the points: an array of the
             host is spread over them, one that is spread by rows stays where it is. n need not
             divide.
@@ -59,14 +63,14 @@ def isoscore(points: Points, *, corrected: bool = False, mesh: OnMesh = None) ->
     Returns:
         A scalar from 0 to 1; NaN if all points coincide, where no direction varies at all. With
         `corrected` it may be above 1, as an unbiased estimate of 1 has to be now and then, and is
-        NaN or infinite where a₂ is zero: where a few points all vary alike.
+        infinite where a₂ is not above zero: where a few points all vary alike.
 
     Raises:
         ValueError: fewer than two points (four with `corrected`) or dimensions, a NaN or an
             infinite value, a mesh of several axes, or of more devices than points.
 
-    References: Rudman et al. (2022), Algorithm 1; for the estimates Srivastava (2005), "Some tests
-    concerning the covariance matrix in high dimensional data".
+    References: Rudman et al. (2022), Algorithm 1; for the estimates Himeno and Yamada (2014),
+    "Estimations for some functions of covariance matrix in high dimension under non-normality".
 
     Example:
         >>> float(isoscore([[1.0, 0.0], [-1.0, 0.0], [0.0, 1.0], [0.0, -1.0]]))
@@ -75,21 +79,29 @@ def isoscore(points: Points, *, corrected: bool = False, mesh: OnMesh = None) ->
     d = points.shape[1]
     _check_dimensions(d)
     rows = mesh or ALL
-    excess = participation_excess(points, rows)
+    excess, fourth = excess_and_fourth(points, rows)
     if corrected:
-        return _corrected(jnp, jnp.maximum(excess, 0), rows.count(points), d)
+        return _corrected(jnp, jnp.maximum(excess, 0), rows.count(points), d, fourth)
     return jnp.clip(excess / (d - 1), 0, 1)
 
 
-def _corrected(xp, excess, n, d: int):
-    """The corrected score from e = t²/q - 1, in which a₁/a₂ - 1 is (ν + 2)·e / (ν - 1 - e).
+def _corrected(xp, excess, n, d: int, fourth=None):
+    """The corrected score from e = t²/q - 1 and, where it is known, Σ‖x‖⁴ / ‖XᵀX‖_F².
 
-    Nothing cancels where one direction dominates, as it would in a₁ and a₂ themselves.
+    With the latter times n - 1, which is k/q, a₁/a₂ - 1 is (n - 3)·e over
+    n - 3 + (3 + e)/n - k/q. For normal data, where k follows from t and q, it is (n + 1)·e over
+    n - 2 - e (Srivastava 2005). Nothing cancels where one direction dominates, as it would in a₁
+    and a₂ themselves.
     """
     if isinstance(n, int) and n < 4:
         raise ValueError(f"The corrected IsoScore needs at least 4 points; got {n}.")
-    left = n - 2 - excess
-    score = (n + 1) * excess / xp.where(left > 0, left, 1) / (d - 1)
+    if fourth is None:
+        gain, left = n + 1, n - 2 - excess
+    else:
+        gain, left = n - 3, n - 3 + (3 + excess) / n - (n - 1) * fourth
+        rounding = 16 * xp.finfo(xp.result_type(excess)).eps * n
+        left = xp.where(left > rounding, left, xp.where(left == left, 0, left))
+    score = gain * excess / xp.where(left > 0, left, 1) / (d - 1)
     return xp.where(left > 0, score, xp.where(left == left, xp.inf, xp.nan))
 
 
@@ -102,8 +114,9 @@ def isoscore_from_covariance(covariance: ArrayLike, *, n: int | None = None) -> 
 
     Args:
         covariance: shape (d, d), symmetric, up to any positive factor.
-        n: number of points that it is the covariance of, at least 4, to get the corrected score, as
-            `isoscore` has it; by default the plain one.
+        n: number of points that it is the covariance of, at least 4, to get the score corrected as
+            for normal data (`isoscore`, which sees the points, needs no such assumption); by
+            default the plain one.
 
     Returns:
         A scalar from 0 to 1 (the corrected one may be above); NaN for a covariance of zeros.
@@ -217,13 +230,17 @@ def _isoscore_star(
     return _from_covariance(jnp, (1 - share) * covariance + share * reference.astype(x.dtype))
 
 
-def isoscore_from_eigenvalues(eigenvalues: np.ndarray, d: int, *, n: int | None = None) -> float:
+def isoscore_from_eigenvalues(
+    eigenvalues: np.ndarray, d: int, *, n: int | None = None, fourth: float | None = None
+) -> float:
     """IsoScore from eigenvalues of the covariance, in float64 on the host.
 
     Args:
         eigenvalues: those that are not zero, as from `jaxiso.metrics.dimension`, and perhaps more.
         d: dimensions of the points, at least 2.
-        n: number of points, to get the corrected score, as `isoscore` has it; NaN below 4.
+        n: number of points, to get the corrected score; NaN below 4.
+        fourth: the mean of the fourth powers of their distances from their mean, for the score as
+            `isoscore` corrects it; else it is corrected as for normal data.
 
     Returns:
         From 0 to 1 (the corrected one may be above); NaN if all eigenvalues are zero.
@@ -231,9 +248,15 @@ def isoscore_from_eigenvalues(eigenvalues: np.ndarray, d: int, *, n: int | None 
     _check_dimensions(d)
     if not eigenvalues.max() > 0 or (n is not None and n < 4):
         return float("nan")
-    v = np.ldexp(eigenvalues, -np.frexp(eigenvalues.max())[1])
-    excess = max(v.sum() ** 2 / (v**2).sum() - 1, 0.0)
-    return min(excess / (d - 1), 1.0) if n is None else float(_corrected(np, excess, n, d))
+    exponent = -int(np.frexp(eigenvalues.max())[1])
+    v = np.ldexp(eigenvalues, exponent)
+    squares = (v**2).sum()
+    excess = max(float(v.sum() ** 2 / squares - 1), 0.0)
+    if n is None:
+        return min(excess / (d - 1), 1.0)
+    if fourth is not None:
+        fourth = float(np.ldexp(fourth, 2 * exponent) / squares / n)
+    return float(_corrected(np, excess, n, d, fourth))
 
 
 def _check_dimensions(d: int) -> None:

@@ -54,6 +54,14 @@ def centred_gram(points: np.ndarray) -> np.ndarray:
     return gram - np.outer(total, total / n)
 
 
+def fourth_power(points: np.ndarray) -> float:
+    """The sum of the fourth powers of the points' distances from their mean; two passes."""
+    first = origin(points).astype(np.float64)
+    away = sum(x.sum(axis=0) for x in blocks(points, first)) / len(points)
+    lengths = [np.einsum("ij,ij->i", x, x) for x in blocks(points, first + away)]
+    return float(sum(squares @ squares for squares in lengths))
+
+
 def unit_rows(x: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Rows divided by their lengths, also where the squares of these are out of range.
 

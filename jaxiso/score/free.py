@@ -42,18 +42,20 @@ def free_measures(cloud: Cloud, seed: int | None, *, partitions: bool = True) ->
 def of_moments(cloud: Cloud, sums: Moments, variances: np.ndarray) -> dict[str, Value]:
     """Those of them that the jackknife has errors of."""
     return {
-        **isoscores(variances, cloud),
+        **isoscores(cloud, sums, variances),
         "effective_rank": number(effective_rank_from_eigenvalues(variances), SAME),
         "mean_cosine": mean_cosine(cloud.n, sums),
     }
 
 
-def isoscores(variances: np.ndarray, cloud: Cloud) -> dict[str, Value]:
+def isoscores(cloud: Cloud, sums: Moments, variances: np.ndarray) -> dict[str, Value]:
     """IsoScore as it is, and corrected for the number of vectors."""
     plain = number(isoscore_from_eigenvalues(variances, cloud.d), SAME)
     if cloud.n < 4:
         return {"isoscore": plain, "isoscore_corrected": Value(None, remark="of 4 vectors or more")}
-    corrected = number(isoscore_from_eigenvalues(variances, cloud.d, n=cloud.n), SAME)
+    fourth = sums.fourth / cloud.n
+    score = isoscore_from_eigenvalues(variances, cloud.d, n=cloud.n, fourth=fourth)
+    corrected = number(score, SAME)
     if plain.value is not None and corrected.value is not None:
         off = abs(plain.value - corrected.value) > BIASED * abs(corrected.value)
         plain = plain._replace(remark=LOW if off else None)
@@ -71,18 +73,25 @@ def jackknife(cloud: Cloud, dealt: Dealt, axes: Axes) -> dict[str, Estimate]:
         axes: the vectors' principal directions.
     """
     b, d = dealt.blocks, cloud.d
-    along = np.zeros((2, b, len(axes.variances)))
+    along, fourths = np.zeros((3, b, len(axes.variances))), np.zeros(b)
     directions, directed = np.zeros((2, b, d)), np.zeros(b)
     for where, x in cloud.blocks("errors"):
         of_block = np.eye(b)[dealt.block[where]].T
         unit, some = units(x)
         directed += of_block @ some
-        for found, values in ((along, axes.along(cloud, where, x)), (directions, unit)):
+        y = axes.along(cloud, where, x)
+        squares = np.einsum("ij,ij->i", y, y)
+        for found, values in ((along, y), (directions, unit)):
             found[0] += of_block @ values
             found[1] += of_block @ values**2
-    along, directions, directed = map(cloud.part.sum, (along, directions, directed))
+        along[2] += (of_block * squares) @ y
+        fourths += of_block @ squares**2
+    along, fourths, directions, directed = map(
+        cloud.part.sum, (along, fourths, directions, directed)
+    )
     sizes = np.bincount(dealt.block, minlength=b)
-    return of_variances(axes.variances, along, sizes, d) | of_directions(directions, directed)
+    found = of_variances(axes.variances, along, fourths, sizes, d)
+    return found | of_directions(directions, directed)
 
 
 def mean_cosine(n: int, sums: Moments) -> Value:

@@ -168,18 +168,20 @@ class Moments(NamedTuple):
         gram: (d, d) Σ x·xᵀ; of few vectors (n, n), their products with each other.
         directions: (d,) Σ u, of those that are not zero.
         nonzero: number of those.
+        fourth: Σ ‖x - x̄‖⁴.
     """
 
     total: np.ndarray
     gram: np.ndarray
     directions: np.ndarray
     nonzero: int
+    fourth: float
 
 
 def moments(cloud: Cloud) -> Moments:
     """One pass over the vectors; costs n·d·min(n, d) multiply-adds."""
     d, part = cloud.d, cloud.part
-    total, directions, nonzero = np.zeros(d), np.zeros(d), 0
+    total, cubes, directions, nonzero, fourth = np.zeros(d), np.zeros(d), np.zeros(d), 0, 0.0
     gram, few = np.zeros((d, d) if not cloud.few else (0, 0)), []
     for _, block in cloud.blocks("sums"):
         unit, directed = units(block)
@@ -191,12 +193,21 @@ def moments(cloud: Cloud) -> Moments:
             few.append(block)
         else:
             gram += block.T @ block
+            squares = np.einsum("ij,ij->i", block, block)
+            cubes += squares @ block
+            fourth += squares @ squares
     if cloud.few:
         x = np.concatenate(few)
         gram = x @ x.T
-    if part.pooled:
-        gram = part.sum(gram)
-    return Moments(part.sum(total), gram, part.sum(directions), int(part.sum(nonzero)))
+        x -= total / cloud.n
+        fourth = (np.einsum("ij,ij->i", x, x) ** 2).sum()
+    else:
+        total, gram, cubes, fourth = (part.sum(one) for one in (total, gram, cubes, fourth))
+        m = total / cloud.n
+        fourth = fourth - 4 * m @ cubes + 4 * m @ gram @ m
+        fourth += 2 * m @ m * np.trace(gram) - 3 * cloud.n * (m @ m) ** 2
+    nonzero = int(part.sum(nonzero))
+    return Moments(total, gram, part.sum(directions), nonzero, max(float(fourth), 0.0))
 
 
 def units(block: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from itertools import permutations
+
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -113,11 +115,34 @@ def test_covariance_form(factor):
 
 def corrected_by_definition(points) -> float:
     """(a₁/a₂ - 1) / (d - 1), with both estimates as they are defined."""
+    x = np.asarray(points, np.float64)
+    c, n = np.cov(x, rowvar=False), len(x)
+    t, q = np.trace(c), np.sum(c**2)
+    k = np.sum(np.sum((x - x.mean(axis=0)) ** 2, axis=1) ** 2) / (n - 1)
+    a2 = (n - 1) * (n - 2) * q + t**2 - n * k
+    a1 = 2 * q + (n**2 - 3 * n + 1) * t**2 - n * k
+    return float((a1 / a2 - 1) / (len(c) - 1))
+
+
+def corrected_if_normal(points) -> float:
+    """The same with estimates that are unbiased for normal data."""
     c = np.cov(np.asarray(points, np.float64), rowvar=False)
     v, t, q = len(points) - 1, np.trace(c), np.sum(c**2)
     a2 = v**2 / ((v - 1) * (v + 2)) * (q - t**2 / v)
     a1 = v / ((v - 1) * (v + 2)) * ((v + 1) * t**2 - 2 * q)
     return float((a1 / a2 - 1) / (len(c) - 1))
+
+
+def test_corrected_is_made_of_unbiased_estimates():
+    """Means over all four different points, of what is tr(Σ)² and ‖Σ‖² whatever they are."""
+    x = np.random.default_rng(0).standard_t(3, size=(7, 3))
+    four = np.array(list(permutations(range(7), 4)))
+    a, b = x[four[:, 0]] - x[four[:, 1]], x[four[:, 2]] - x[four[:, 3]]
+    trace = np.mean(np.sum(a**2, axis=1) * np.sum(b**2, axis=1)) / 4
+    norm = np.mean(np.sum(a * b, axis=1) ** 2) / 4
+    expected = (trace / norm - 1) / 2
+    assert float(isoscore(x, corrected=True)) == pytest.approx(expected, rel=1e-6)
+    assert corrected_by_definition(x) == pytest.approx(expected, rel=1e-12)
 
 
 @pytest.mark.parametrize("n", [5, N])
@@ -127,28 +152,51 @@ def test_corrected_by_definition(n):
     np.testing.assert_allclose(isoscore(points, corrected=True), expected, rtol=1e-6)
     traced = jax.jit(lambda x: isoscore(x, corrected=True))(points.astype(np.float32))
     np.testing.assert_allclose(traced, expected, rtol=1e-5)
+    variances = covariance_eigenvalues(points)
+    fourth = np.mean(np.sum((points - points.mean(axis=0)) ** 2, axis=1) ** 2)
+    found = isoscore_from_eigenvalues(variances, D, n=n, fourth=fourth)
+    assert found == pytest.approx(expected, rel=1e-9)
+
+
+@pytest.mark.parametrize("n", [5, N])
+def test_corrected_as_for_normal_data(n):
+    """What is known of a covariance alone; of normal data it is about the same."""
+    points = normal(n=n)
+    expected = corrected_if_normal(points)
     covariance = np.cov(points, rowvar=False)
     np.testing.assert_allclose(isoscore_from_covariance(covariance, n=n), expected, rtol=1e-6)
     variances = covariance_eigenvalues(points)
     assert isoscore_from_eigenvalues(variances, D, n=n) == pytest.approx(expected, rel=1e-9)
+    if n == N:
+        assert expected == pytest.approx(corrected_by_definition(points), rel=0.02)
 
 
 @pytest.mark.parametrize("spread", [1e-2, 1e-4])
 def test_corrected_where_one_direction_dominates(spread):
     points = dominated(spread)
     excess = participation(points) * (D - 1)
-    expected = (N + 1) * excess / (N - 2 - excess) / (D - 1)
+    x = points.astype(np.float64) - points.mean(axis=0, dtype=np.float64)
+    fourth = np.sum(np.sum(x**2, axis=1) ** 2) / np.sum((x.T @ x) ** 2)
+    left = N - 3 + (3 + excess) / N - (N - 1) * fourth
+    expected = (N - 3) * excess / left / (D - 1)
     np.testing.assert_allclose(isoscore(points, corrected=True), expected, rtol=1e-6)
     traced = jax.jit(lambda x: isoscore(x, corrected=True))(points.astype(np.float32))
     np.testing.assert_allclose(traced, expected, rtol=1e-4)
 
 
+@pytest.mark.parametrize("heavy", [False, True])
 @pytest.mark.parametrize("least", [1.0, 0.01])
-def test_corrected_is_unbiased(least):
-    """The plain score of 80 points in 100 dimensions is about half of what it should be."""
+def test_corrected_is_unbiased(least, heavy):
+    """The plain score of 80 points in 100 dimensions is about half of what it should be.
+
+    Also where tails are as heavy as those of Student's t with four degrees of freedom.
+    """
     variances = np.geomspace(1, least, 100)
     true = (variances.sum() ** 2 / (variances**2).sum() - 1) / 99
-    clouds = np.random.default_rng(3).normal(size=(60, 80, 100)) * np.sqrt(variances)
+    rng = np.random.default_rng(3)
+    clouds = rng.normal(size=(60, 80, 100)) * np.sqrt(variances)
+    if heavy:
+        clouds /= np.sqrt(rng.chisquare(4, size=(60, 80, 1)))
     corrected = [float(isoscore(cloud, corrected=True)) for cloud in clouds]
     error = np.std(corrected) / np.sqrt(len(clouds))
     assert abs(np.mean(corrected) - true) < 3 * error < 0.03
@@ -157,7 +205,7 @@ def test_corrected_is_unbiased(least):
 
 def test_corrected_may_exceed_one_and_needs_four_points():
     square = np.array([[1.0, 0], [-1, 0], [0, 1], [0, -1]])
-    assert float(isoscore(square, corrected=True)) == pytest.approx(5.0)  # e = 1, ν = 3
+    assert float(isoscore(square, corrected=True)) == pytest.approx(2.0)  # e = 1, k/q = 3/2
     with pytest.raises(ValueError, match="corrected IsoScore needs at least 4 points; got 3"):
         isoscore(square[:3], corrected=True)
     with pytest.raises(ValueError, match="at least 4 points; got 3"):
