@@ -20,8 +20,8 @@ from nbclient import NotebookClient
 ROOT = Path(__file__).parents[1]
 NOTEBOOKS = ROOT / "notebooks"
 NAMES = [
-    *("beyond", "both_papers", "glue", "isotropy_vs_clusters", "theory", "transforms", "vae"),
-    *("why_r_depends_on_n", "your_own_vectors"),
+    *("beyond", "both_papers", "glue", "isotropy_vs_clusters", "sample_size", "theory"),
+    *("transforms", "vae", "why_r_depends_on_n", "your_own_vectors"),
 ]
 AGAIN = "run `python tests/test_notebooks.py`"
 

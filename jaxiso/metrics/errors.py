@@ -6,10 +6,10 @@ read along the principal directions of all points, which are held in place: one 
 serves all blocks and all measures. To first order this is the jackknife itself, and where n is
 about d or below it is the better of the two, as leaving out a block takes no rank away.
 
-Simulated (d = 60, three spectra, normal data and Student's t with five degrees of freedom, n from
-d/2 to 20·d): from half to twice the spread that is seen, mostly within a fifth. It is too large
-for isotropic data, whose score is at its largest possible value and hardly varies, and too small
-where a few far points make the variances.
+The notebook `sample_size` compares errors with the spread that is seen. With t = 2.09 (Student's t
+of 19 degrees of freedom) 95 % intervals hold the true corrected IsoScore about as often as they
+say, also of heavy-tailed vectors. Below two vectors per dimension, and for isotropic vectors, whose
+score hardly varies, errors are up to four times too large.
 """
 
 from __future__ import annotations
@@ -54,9 +54,9 @@ class Estimate(NamedTuple):
 
     @property
     def se(self) -> float:
-        """The standard error; NaN where there are no parts, or one for which it is not defined."""
+        """The standard error; NaN where there are no parts, or one for which it is not finite."""
         count = len(self.without)
-        if count < 2:
+        if count < 2 or not np.isfinite(self.without).all():
             return float("nan")
         spread = np.sum((self.without - self.without.mean()) ** 2)
         return float(np.sqrt((count - 1) / count * spread))

@@ -72,7 +72,8 @@ def measure(
         exact: compare all pairs however long it takes; else silhouette and Dunn's index come from a
             sample where that would be over a minute.
         sample_size: vectors of that sample.
-        error: whether to estimate standard errors: by the jackknife over 20 blocks of rows.
+        error: whether to estimate standard errors: by the jackknife over 20 blocks of rows. A 95 %
+            interval is then the value ± 2.09 standard errors.
         random_state: that it is drawn from.
 
     Returns:

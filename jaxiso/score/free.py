@@ -55,7 +55,7 @@ def isoscores(cloud: Cloud, sums: Moments, variances: np.ndarray) -> dict[str, V
         return {"isoscore": plain, "isoscore_corrected": Value(None, remark="of 4 vectors or more")}
     fourth = sums.fourth / cloud.n
     score = isoscore_from_eigenvalues(variances, cloud.d, n=cloud.n, fourth=fourth)
-    corrected = number(score, SAME)
+    corrected = number(score, SAME if np.isnan(score) else "vectors are too few for it")
     if plain.value is not None and corrected.value is not None:
         off = abs(plain.value - corrected.value) > BIASED * abs(corrected.value)
         plain = plain._replace(remark=LOW if off else None)
