@@ -17,7 +17,7 @@ from jaxiso.metrics import errors
 from jaxiso.metrics.errors import Estimate, deal
 from jaxiso.score import by_label, clusters, linear, measures, pairs
 from jaxiso.score.by_label import by_label as measured_by_label
-from jaxiso.score.free import LOW
+from jaxiso.score.free import LOW, WHITE
 from jaxiso.score.measures import TOO_MANY, measure
 from jaxiso.score.options import Options
 from jaxiso.score.pairs import Silhouettes
@@ -57,6 +57,14 @@ def test_as_the_functions(kind):
     for name, value in functions.items():
         remark = LOW if name == "isoscore" else None
         assert found[name] == (pytest.approx(float(value), rel=1e-5), None, remark, False), name
+
+
+def test_vectors_whitened_by_themselves_have_no_corrected_score():
+    x = X[:20].astype(np.float64)
+    left, _, _ = np.linalg.svd(x - x.mean(axis=0), full_matrices=False)
+    found = measured(left).values
+    assert found["isoscore"].value == pytest.approx(1) and found["isoscore"].remark is None
+    assert found["isoscore_corrected"] == (None, None, WHITE, False)
 
 
 @pytest.mark.parametrize("metric", ["euclidean", "cosine", "sqeuclidean"])
