@@ -143,10 +143,10 @@ Markdown(
 # up to a half where a single direction holds much of the variance, and its spread is then of the
 # same size. Do not quote it there without its error.
 #
-# The intervals hold the truth about as often as they should, or more often. They are too wide, up
-# to four times, for isotropic vectors and for fewer than two per dimension: the jackknife holds the
-# principal directions in place, and the score of isotropic vectors is at its largest possible
-# value, where it hardly varies. They are somewhat too narrow where everything is against them at
-# once: fewer vectors than dimensions, three degrees of freedom, and few directions that hold the
-# variance. Rows are taken for independent throughout; vectors of tokens of one text, or of near
-# copies of a text, are not.
+# The standard errors are of the size of the spread, from 0.7 to 1.5 times, from half a vector per
+# dimension on, and the intervals hold the truth about as often as they say: over all cells one in
+# twenty does not. They are too wide for isotropic normal vectors, whose score is at its largest
+# possible value, where it hardly varies. They are too narrow, by up to a third, where lengths have
+# three degrees of freedom: there a sample without its few longest vectors, such as most are, does
+# not show how much the next one may differ. Rows are taken for independent throughout; vectors of
+# tokens of one text, or of near copies of a text, are not.

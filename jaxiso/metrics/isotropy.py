@@ -231,7 +231,12 @@ def _isoscore_star(
 
 
 def isoscore_from_eigenvalues(
-    eigenvalues: np.ndarray, d: int, *, n: int | None = None, fourth: float | None = None
+    eigenvalues: np.ndarray,
+    d: int,
+    *,
+    n: int | None = None,
+    fourth: float | None = None,
+    beside: float = 0.0,
 ) -> float:
     """IsoScore from eigenvalues of the covariance, in float64 on the host.
 
@@ -241,6 +246,8 @@ def isoscore_from_eigenvalues(
         n: number of points, to get the corrected score; NaN below 4.
         fourth: the mean of the fourth powers of their distances from their mean, for the score as
             `isoscore` corrects it; else it is corrected as for normal data.
+        beside: sum of the squares of covariances, where what is given are variances along
+            directions that have some between them.
 
     Returns:
         From 0 to 1 (the corrected one may be above); NaN if all eigenvalues are zero.
@@ -250,7 +257,7 @@ def isoscore_from_eigenvalues(
         return float("nan")
     exponent = -int(np.frexp(eigenvalues.max())[1])
     v = np.ldexp(eigenvalues, exponent)
-    squares = (v**2).sum()
+    squares = (v**2).sum() + np.ldexp(beside, 2 * exponent)
     excess = max(float(v.sum() ** 2 / squares - 1), 0.0)
     if n is None:
         return min(excess / (d - 1), 1.0)

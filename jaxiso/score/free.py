@@ -79,7 +79,7 @@ def jackknife(cloud: Cloud, dealt: Dealt, axes: Axes) -> dict[str, Estimate]:
         axes: the vectors' principal directions.
     """
     b, d = dealt.blocks, cloud.d
-    along, fourths = np.zeros((3, b, len(axes.variances))), np.zeros(b)
+    along, fourths = np.zeros((3, b, len(axes.variances))), np.zeros((2, b))
     directions, directed = np.zeros((2, b, d)), np.zeros(b)
     for where, x in cloud.blocks("errors"):
         of_block = np.eye(b)[dealt.block[where]].T
@@ -91,7 +91,7 @@ def jackknife(cloud: Cloud, dealt: Dealt, axes: Axes) -> dict[str, Estimate]:
             found[0] += of_block @ values
             found[1] += of_block @ values**2
         along[2] += (of_block * squares) @ y
-        fourths += of_block @ squares**2
+        fourths += np.stack([squares**2, (y**4).sum(axis=1)]) @ of_block.T
     along, fourths, directions, directed = map(
         cloud.part.sum, (along, fourths, directions, directed)
     )

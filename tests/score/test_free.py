@@ -66,6 +66,18 @@ def test_without_a_block_is_the_measure_of_the_rest():
             np.testing.assert_allclose(found[name].without, rest, rtol=1e-5)
 
 
+@pytest.mark.parametrize("heavy", [False, True])
+def test_of_the_corrected_score_also_of_few_points(heavy):
+    """Where principal directions alone would make errors several times too large."""
+    points, n = np.random.default_rng(6).normal(size=(2 * D, D)), 2 * D
+    if heavy:
+        points /= np.sqrt(np.random.default_rng(7).chisquare(4, size=(n, 1)))
+    block, count = deal(n)
+    rest = [float(isoscore(points[block != b], corrected=True)) for b in range(count)]
+    found = jackknife(points)["isoscore_corrected"]
+    assert found.se == pytest.approx(Estimate(0.0, np.array(rest)).se, rel=0.15)
+
+
 def test_differences_of_the_same_rows_are_paired():
     points = sample(2, 400)
     turned = points @ np.linalg.qr(np.random.default_rng(0).normal(size=(D, D)))[0]

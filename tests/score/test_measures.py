@@ -199,6 +199,20 @@ def test_errors_are_those_of_leaving_out_blocks(metric, average):
         assert found.values[name].value == pytest.approx(oracle(x, codes), rel=1e-6)
 
 
+def test_errors_are_what_samples_differ_by():
+    places, names = 1.5 * np.random.default_rng(9).normal(size=(4, D)), CLUSTERS[:4]
+    several = []
+    for seed in range(40):
+        random = np.random.default_rng(seed)
+        codes = random.integers(0, 4, 120).astype(np.int32)
+        x = random.normal(size=(120, D)) + places[codes]
+        found = measured(x, labels(codes, tuple("abcd"))).values
+        several.append([found[name][:2] for name in names])
+    value, se = np.moveaxis(np.array(several, float), 2, 0)
+    ratio = np.sqrt((se**2).mean(axis=0)) / value.std(axis=0, ddof=1)
+    np.testing.assert_allclose(ratio, 1, atol=0.3)
+
+
 def test_errors_of_labels():
     of = labels(SINGLE, tuple("abcde"))
     found = measured(ROUNDED, of, by_label=True, labels="y")
