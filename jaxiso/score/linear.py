@@ -13,7 +13,7 @@ import numpy as np
 from jaxiso.data.rows import BLOCK
 from jaxiso.metrics.host import EPS, scores
 from jaxiso.score.clusters import Groups, labelled, squared_distances
-from jaxiso.score.streaming import Cloud, units
+from jaxiso.score.streaming import Cloud
 
 
 class OfPoints(NamedTuple):
@@ -108,10 +108,11 @@ class _References:
         self._centroids = centroids - self._middle
         self._references, self._shares = [self._centroids], [np.ones(len(centroids))]
         if unit:
-            directions, directed = units(centroids)
             lengths = np.sqrt(np.einsum("ij,ij->i", centroids, centroids))
-            self._references.append(directions)
-            self._shares.append(np.where(directed, 1 / np.where(directed, lengths, 1), 0))
+            self._vanished = lengths <= 8 * EPS
+            shares = np.where(self._vanished, 0, 1 / np.where(self._vanished, 1, lengths))
+            self._references.append(centroids * shares[:, None])
+            self._shares.append(shares)
         every = len(centroids) ** 2 <= BLOCK
         self._apart = None
         if every:
@@ -134,4 +135,7 @@ class _References:
             squares += own[:, None]
             squares -= product * (2 * self._shares[number])
             found.append(np.maximum(squares, 0, out=squares))
-        return found[0], found[1] if len(found) > 1 else None
+        if len(found) == 1:
+            return found[0], None
+        found[1][:, self._vanished] = 2  # no direction: at a right angle to all
+        return found[0], found[1]

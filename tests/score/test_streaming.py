@@ -139,6 +139,16 @@ def test_simplified_silhouettes(metric, block):
     np.testing.assert_allclose(found, expected, atol=1e-12)
 
 
+def test_a_label_whose_directions_cancel(block):
+    """Its centroid has no direction, and is at a right angle to all."""
+    x = np.array([[1.0, 0], [-1, 0], [0, 1], [0.1, 1], [0, -1]])
+    codes = np.array([0, 0, 1, 1, 1])
+    cloud = Cloud(ArrayRows(x))
+    found = silhouettes(cloud, codes, Groups.of(cloud, codes, 2, unit=True), "cosine").simplified
+    expected = jaxiso.simplified_silhouette_samples(x, codes, metric="cosine")
+    np.testing.assert_allclose(found, np.asarray(expected), atol=1e-6)
+
+
 def test_what_is_gathered_keeps_its_bits(monkeypatch):
     """Two processes, of which this is the first; the other has the same rows, but for the last."""
     monkeypatch.setattr(jax, "process_count", lambda: 2)
