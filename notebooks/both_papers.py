@@ -10,50 +10,69 @@
 
 # %%
 import os
+import tempfile
 from pathlib import Path
 
-import jax.numpy as jnp
 import matplotlib.pyplot as plt
 import numpy as np
+import pandas as pd
 from IPython.display import Markdown, display
+from IPython.utils.capture import capture_output
 
 import jaxiso
-from jaxiso.cli.console import several
-from jaxiso.cli.machine import keep_compiled_programs
-from jaxiso.embed.experiment import make_embed, over_seeds
-from jaxiso.embed.inputs import load_embeddings, prepare
-from jaxiso.embed.options import Options
-from jaxiso.embed.trajectory import correlations
-from jaxiso.report.rows import comparable, entries_of_b, label_of
-from jaxiso.report.runs import DEFAULT_FOLDERS, find_runs
-from jaxiso.report.table import markdown_table
-from jaxiso.seeds import seed_keys
-from jaxiso.vae.measures import random_sign_score
+from jaxiso.__main__ import main as command
 
 # %matplotlib inline
 plt.rcParams["figure.dpi"] = 80
-keep_compiled_programs()
 if Path.cwd().name == "notebooks":
     os.chdir("..")  # runs are named from the root of the repository
 
-models = {}  # those with codes of labelled sentences
-for model in comparable(entries_of_b(find_runs(DEFAULT_FOLDERS).vae)[0]):
-    path = model.runs[0].latents
-    if path.exists() and "labels" in (latents := dict(np.load(path, allow_pickle=False))):
-        models[model.row] = model, latents
-pairs = [
-    (row[0], row[2])
-    for row in models
-    if row[1] == "isotropic" and (row[0], "diagonal", row[2]) in models
-]
-Markdown(
-    "\n".join(
-        f"- {model.label}: {several(model.seeds, 'seed')}, {len(latents['means']):,} sentences, "
-        f"{latents['means'].shape[1]} dimensions. Unlike the paper's: "
-        f"{'; '.join(model.differences) or 'nothing'}"
-        for model, latents in models.values()
+# Models with codes of labelled sentences that differ in posterior and C only, the most that there
+# are of one corpus. Runs that differ in their seed only are one model.
+OWN = ("posterior", "C", "seed", "seeds")
+sets = {}
+for run in jaxiso.load_runs("runs", "runs/reference"):
+    if run.config["experiment"] == "vae":
+        same = repr({name: value for name, value in run.config.items() if name not in OWN})
+        posterior, targets = run.config["posterior"], run.config["C"]
+        for C in targets if isinstance(targets, list) else [targets]:
+            found, codes = run.evaluation(C), run.latents(C)
+            if found and codes and "labels" in codes:
+                row = posterior, None if posterior == "none" else C
+                sets.setdefault(same, {}).setdefault(row, []).append((run, found, codes))
+order = ("none", "diagonal", "isotropic")
+models = max(sets.values(), key=len)
+models = {
+    row: models[row] for row in sorted(models, key=lambda row: (row[1] or 0, order.index(row[0])))
+}
+latents = {row: found[0][2] for row, found in models.items()}  # of the first seed
+pairs = [C for posterior, C in models if posterior == "isotropic" and ("diagonal", C) in models]
+
+
+def name_of(row):
+    """Such as isotropic, C = 5."""
+    posterior, target = row
+    return posterior if target is None else f"{posterior}, C = {target:g}"
+
+
+def mean(row, measure):
+    """Over all seeds; NaN where it was not measured."""
+    found = [of["measures"].get(measure, {"values": []})["values"] for _, of, _ in models[row]]
+    values = [value for of_run in found for value in of_run if value is not None]
+    return np.mean(values) if values else np.nan
+
+
+lines = []
+for row, found in models.items():
+    run, evaluation, codes = found[0]
+    seeds = sum(run.config["seeds"] for run, _, _ in found)
+    n, d = codes["means"].shape
+    early = "" if run.result else " (the training was not finished then)"
+    lines.append(
+        f"- {run.config['corpus']}, {name_of(row)}: {seeds} seed{'s' * (seeds > 1)}, "
+        f"{evaluation['updates']:,} updates{early}, {n:,} sentences, {d} dimensions"
     )
-)
+Markdown("\n".join(lines))
 
 # %% [markdown]
 # ## Both papers' measures of the same vectors
@@ -62,35 +81,27 @@ Markdown(
 
 # %%
 measures = {
-    "isoscore_means": ("IsoScore", 3),
-    "silhouette_means": ("silhouette", 4),
-    "isotropy_score_means": ("Mu & Viswanath", 3),
-    "accuracy": ("accuracy of probes, %", 1),
+    "isoscore_means": "IsoScore",
+    "silhouette_means": "silhouette",
+    "isotropy_score_means": "Mu & Viswanath",
+    "accuracy": "accuracy of probes, %",
 }
-rows = []
-for model, _ in models.values():
-    values = model.values
-    cells = [
-        f"{np.mean(values[m]):.{n}f}" if m in values else "-" for m, (_, n) in measures.items()
-    ]
-    rows.append([model.label, *cells])
-Markdown("\n".join(markdown_table(["", *(name for name, _ in measures.values())], rows)))
+pd.DataFrame(
+    {name: {name_of(row): mean(row, m) for row in models} for m, name in measures.items()}
+).round(4)
 
 # %%
 lines = []
-for corpus, target in pairs:
-    diagonal, isotropic = (
-        models[corpus, posterior, target][0].values for posterior in ("diagonal", "isotropic")
-    )
+for C in pairs:
     changes = {
-        name: np.mean(isotropic[m]) - np.mean(diagonal[m])
-        for m, (name, _) in measures.items()
-        if m in diagonal and m in isotropic
+        name: mean(("isotropic", C), m) - mean(("diagonal", C), m) for m, name in measures.items()
     }
     said = [
-        f"{'raises' if c > 0 else 'lowers'} {name} by {abs(c):.3g}" for name, c in changes.items()
+        f"{'raises' if c > 0 else 'lowers'} {name} by {abs(c):.3g}"
+        for name, c in changes.items()
+        if np.isfinite(c)
     ]
-    lines.append(f"- {corpus}, C = {target:g}: the isotropic posterior {', '.join(said)}")
+    lines.append(f"- C = {C:g}: the isotropic posterior {', '.join(said)}")
 Markdown("\n".join(lines))
 
 # %% [markdown]
@@ -100,8 +111,8 @@ Markdown("\n".join(lines))
 
 # %%
 lines = []
-for corpus, target in pairs:
-    some = [models[corpus, posterior, target][1] for posterior in ("diagonal", "isotropic")]
+for C in pairs:
+    some = [latents[posterior, C] for posterior in ("diagonal", "isotropic")]
     if not np.array_equal(some[0]["labels"], some[1]["labels"]):
         continue  # other sentences
     diagonal, isotropic = (
@@ -110,7 +121,7 @@ for corpus, target in pairs:
     gain = isotropic - diagonal
     error = gain.std(ddof=1) / np.sqrt(len(gain))
     lines.append(
-        f"- {corpus}, C = {target:g}: {gain.mean():+.4f} ± {error:.4f} (standard error of "
+        f"- C = {C:g}: {gain.mean():+.4f} ± {error:.4f} (standard error of "
         f"{len(gain):,} sentences), from {diagonal.mean():.4f} to {isotropic.mean():.4f}"
     )
 Markdown("\n".join(lines))
@@ -127,14 +138,13 @@ Markdown("\n".join(lines))
 # %%
 figure, ax = plt.subplots(figsize=(7, 3.6), layout="constrained")
 rows = []
-for model, latents in models.values():
-    x = latents["means"]
+for row, codes in latents.items():
+    x = codes["means"]
     spectrum = np.linalg.svd(x - x.mean(axis=0), compute_uv=False) ** 2 / len(x)
-    ax.semilogy(np.arange(1, len(spectrum) + 1), spectrum, ".-", label=model.label)
+    ax.semilogy(np.arange(1, len(spectrum) + 1), spectrum, ".-", label=name_of(row))
     counts = int(jaxiso.active_units(x)), int(jaxiso.active_directions(x))
     ratio, score = float(jaxiso.participation_ratio(x)), float(jaxiso.isoscore(x))
-    rows.append([model.label, *map(str, counts), f"{ratio:.1f}", f"{score:.3f}"])
-    rows[-1].append(f"{spectrum.sum():.1f}")
+    rows.append([name_of(row), *counts, ratio, score, float(spectrum.sum())])
 ax.axhline(0.01, color="0.6", ls="--", label="threshold of active units")
 ax.set(xlabel="Principal axis", ylabel="Variance of the posterior means")
 ax.legend(fontsize="small")
@@ -142,17 +152,15 @@ plt.show()
 
 # %%
 header = ["", "active units", "active directions", "participation ratio", "IsoScore", "variance"]
-display(Markdown("\n".join(markdown_table(header, rows))))
+display(pd.DataFrame(rows, columns=header).set_index("").round(3))
 lines = []
-for corpus, target in pairs:
-    some = [
-        models[corpus, posterior, target][1]["means"] for posterior in ("diagonal", "isotropic")
-    ]
+for C in pairs:
+    some = [latents[posterior, C]["means"] for posterior in ("diagonal", "isotropic")]
     units, directions = (
         [int(count(x)) for x in some] for count in (jaxiso.active_units, jaxiso.active_directions)
     )
     lines.append(
-        f"- {corpus}, C = {target:g}: with the isotropic posterior {units[1]} active units instead "
+        f"- C = {C:g}: with the isotropic posterior {units[1]} active units instead "
         f"of {units[0]}, and {directions[1]} active directions instead of {directions[0]}"
     )
 Markdown("\n".join(lines))
@@ -186,13 +194,14 @@ def predict(x, *, means):
 
 
 rows = []
-for model, latents in models.values():
-    x = latents["means"]
+for row, codes in latents.items():
+    x = codes["means"]
     scores = [predict(x, means=False), predict(x, means=True), float(jaxiso.isotropy_score(x))]
-    scores.append(random_sign_score(x, np.random.default_rng(0)))
-    rows.append([model.label, *(f"{score:.3f}" for score in scores)])
-header = ["", "exp(-(λ_max - λ_min) / 2)", "with means", "measured, both signs", "random signs"]
-Markdown("\n".join(markdown_table(header, rows)))
+    scores.append(mean(row, "isotropy_score_means_random_signs"))
+    rows.append([name_of(row), *scores])
+header = ["", "exp(-(λ_max - λ_min) / 2)", "with means", "measured, both signs"]
+header += ["random signs (all test sentences)"]
+pd.DataFrame(rows, columns=header).set_index("").round(3)
 
 # %%
 guesses, measured = (np.array([float(row[i]) for row in rows]) for i in (1, 3))
@@ -209,10 +218,10 @@ Markdown(
 # %%
 factors = np.geomspace(0.1, 4, 15)
 figure, axes = plt.subplots(1, 2, figsize=(10, 3.4), layout="constrained", sharex=True)
-for model, latents in models.values():
-    x = latents["means"]
+for row, codes in latents.items():
+    x = codes["means"]
     for ax, score in zip(axes, (jaxiso.isotropy_score, jaxiso.isoscore), strict=True):
-        ax.semilogx(factors, [float(score(x * factor)) for factor in factors], label=model.label)
+        ax.semilogx(factors, [float(score(x * factor)) for factor in factors], label=name_of(row))
 for ax, name in zip(axes, ("Mu and Viswanath's score", "IsoScore"), strict=True):
     ax.set(xlabel="Factor", title=name, ylim=(0, None))
 axes[1].legend(fontsize="small")
@@ -220,10 +229,8 @@ plt.show()
 
 # %%
 lines = []
-for corpus, target in pairs:
-    some = [
-        models[corpus, posterior, target][1]["means"] for posterior in ("diagonal", "isotropic")
-    ]
+for C in pairs:
+    some = [latents[posterior, C]["means"] for posterior in ("diagonal", "isotropic")]
     scores = []
     for power in (0, 1):  # as they are, and with all of them of the variance of the first
         sizes = [np.sqrt(some[0].var(axis=0).sum() / x.var(axis=0).sum()) ** power for x in some]
@@ -231,7 +238,7 @@ for corpus, target in pairs:
             float(jaxiso.isotropy_score(x * size)) for x, size in zip(some, sizes, strict=True)
         ]
     lines.append(
-        f"- {corpus}, C = {target:g}: diagonal {scores[0]:.3f}, isotropic {scores[1]:.3f}; scaled "
+        f"- C = {C:g}: diagonal {scores[0]:.3f}, isotropic {scores[1]:.3f}; scaled "
         f"to the same total variance: diagonal {scores[2]:.3f}, isotropic {scores[3]:.3f}"
     )
 Markdown("\n".join(lines))
@@ -244,15 +251,13 @@ Markdown("\n".join(lines))
 
 # %%
 rows = []
-for model, latents in models.values():
+for row, codes in latents.items():
     silhouettes = [
-        float(jaxiso.silhouette_score(latents[z], latents["labels"])) for z in ("means", "tsne")
+        float(jaxiso.silhouette_score(codes[z], codes["labels"])) for z in ("means", "tsne")
     ]
-    accuracy = model.values.get("accuracy")
-    rows.append([model.label, *(f"{s:.3f}" for s in silhouettes)])
-    rows[-1].append("-" if accuracy is None else f"{np.mean(accuracy):.1f}")
+    rows.append([name_of(row), *silhouettes, mean(row, "accuracy")])
 header = ["", "silhouette of means", "of their t-SNE map", "accuracy of probes, %"]
-Markdown("\n".join(markdown_table(header, rows)))
+pd.DataFrame(rows, columns=header).set_index("").round(3)
 
 # %% [markdown]
 # A probe with hidden layers finds classes where the silhouette, which asks for one compact cloud a
@@ -267,35 +272,24 @@ Markdown("\n".join(markdown_table(header, rows)))
 
 
 # %%
-keys, programs = seed_keys(0, 1), over_seeds(make_embed(Options()))
+def train(codes):
+    """IsoScore and silhouette of the means, each at every 10th update of `jaxiso embed`."""
+    with tempfile.TemporaryDirectory() as folder, capture_output():
+        np.savez(f"{folder}/codes.npz", X=codes["means"], y=codes["labels"])
+        options = ["--seeds", "1", "--updates", "300", "--every", "10", "--quiet"]
+        command(["embed", "--vectors", f"{folder}/codes.npz", *options, "--out", f"{folder}/run"])
+        metrics = jaxiso.load_run(f"{folder}/run").metrics
+    return metrics["isoscore"].to_numpy(), metrics["silhouette"].to_numpy()
 
 
-def train_means(model, updates=300, every=10):
-    """IsoScore and silhouette across training, one each a measurement.
-
-    As `python -m jaxiso.embed --vectors …/latents.npz --array means --labels labels --seeds 1
-    --updates 300 --every 10` has them.
-    """
-    path = model.runs[0].latents
-    options = Options(vectors=path, array="means", labels="labels", quiet=True)
-    data = prepare(options, load_embeddings(options))
-    states, found = programs.init(keys, data), []
-    for update in range(updates + 1):
-        if update % every == 0:
-            measured = programs.measure(states, data, jnp.int32(update))
-            found.append([float(measured.isoscore[0]), float(measured.silhouette[0])])
-        states = programs.step(states, data)
-    return np.array(found).T
-
-
-trained = {row: train_means(model) for row, (model, _) in models.items()}
+trained = {row: train(codes) for row, codes in latents.items()}
 limits = {
-    (len(np.unique(latents["labels"])) - 2) / (latents["means"].shape[1] - 1)
-    for _, latents in models.values()
+    (len(np.unique(codes["labels"])) - 2) / (codes["means"].shape[1] - 1)
+    for codes in latents.values()
 }
 figure, ax = plt.subplots(figsize=(6, 3.6), layout="constrained")
 for row, (isoscore, silhouette) in trained.items():
-    ax.plot(isoscore, silhouette, ".-", ms=4, label=label_of(row))
+    ax.plot(isoscore, silhouette, ".-", ms=4, label=name_of(row))
 for limit in limits:
     ax.axvline(limit, color="0.6", ls="--", label=f"(K - 2) / (d - 1) = {limit:.3f}")
 ax.set(xlabel="IsoScore", ylabel="Silhouette", ylim=(None, 1))
@@ -305,8 +299,8 @@ plt.show()
 # %%
 Markdown(
     "\n".join(
-        f"- {label_of(row)}: IsoScore {i[0]:.3f} → {i[-1]:.3f}, silhouette {s[0]:.3f} → "
-        f"{s[-1]:.3f}, r = {correlations(i, s)[0]:+.3f}"
+        f"- {name_of(row)}: IsoScore {i[0]:.3f} → {i[-1]:.3f}, silhouette {s[0]:.3f} → "
+        f"{s[-1]:.3f}, r = {np.corrcoef(i, s)[0, 1]:+.3f}"
         for row, (i, s) in trained.items()
     )
 )
@@ -316,29 +310,21 @@ Markdown(
 
 
 # %%
-def mean(row, measure):
-    """Over seeds; NaN where it was not measured."""
-    return np.mean(models[row][0].values.get(measure, [np.nan]))
-
-
 def times(measure):
     """In how many pairs the isotropic posterior has more of it."""
-    more = [
-        mean((c, "isotropic", t), measure) > mean((c, "diagonal", t), measure) for c, t in pairs
-    ]
-    return sum(more)
+    return sum(mean(("isotropic", C), measure) > mean(("diagonal", C), measure) for C in pairs)
 
 
 largest = np.nanmax([mean(row, "silhouette_means") for row in models])
 rising = sum(i[-1] > i[0] and s[-1] > s[0] for i, s in trained.values())
 Markdown(
-    f"Of {several(len(pairs), 'pair')} of models the isotropic posterior has the higher\n\n"
+    f"Of {len(pairs)} pairs of models the isotropic posterior has the higher\n\n"
     f"- IsoScore in {times('isoscore_means')},\n"
     f"- silhouette in {times('silhouette_means')},\n"
     f"- score of Mu and Viswanath in {times('isotropy_score_means')},\n"
     f"- accuracy of probes in {times('accuracy')}.\n\n"
     f"The largest silhouette of all models is {largest:.3f}. Trained under a linear classifier, "
-    f"IsoScore and silhouette rise together in {rising} of {several(len(trained), 'model')}."
+    f"IsoScore and silhouette rise together in {rising} of {len(trained)} models."
 )
 
 # %% [markdown]

@@ -53,8 +53,8 @@ def is_as_in_paper(run):
 
 
 as_in_paper = [run for run in runs if is_as_in_paper(run)]
-setups = {}  # of each row of Table 1 the run with the most seeds
-for run in sorted(as_in_paper, key=lambda run: run.config["seeds"]):
+setups = {}  # of each row of Table 1 a run with a sum in the loss, if there is one, and most seeds
+for run in sorted(as_in_paper, key=lambda run: (run.config["reduction"], run.config["seeds"])):
     setups[row_of(run)] = run
 setups = {row: setups[row] for row in paper if row in setups}
 
@@ -137,6 +137,7 @@ correlations = [
     {
         "task": task,
         "seeds": run.config["seeds"],
+        "loss": run.config["reduction"],
         "Pearson r": run.result["pearson_r"],
         "paper": paper[task, encoder].pearson_r,
         "difference": run.result["pearson_r"] - paper[task, encoder].pearson_r,

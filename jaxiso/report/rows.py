@@ -119,6 +119,10 @@ def _of_trajectory(run: FoundRun, summary: dict[str, Any]) -> Entry:
     why = {name: str(missing.get(name, NOT_DEFINED)) for name in found}
     differences = list(decisive.values())
     remarks = [line for name, line in run.unlike.items() if name not in decisive]
+    if config["reduction"] == "mean":
+        remarks.append(
+            "a mean of the loss over items, where the paper's numbers are those of a sum"
+        )
     return Entry(
         row, label, values, why, config["seeds"], (run,), differences, remarks, detail=summary
     )
@@ -176,9 +180,15 @@ def _of_model(model: Model, runs: Sequence[FoundRun]) -> Entry:
 
 
 def best(entries: Sequence[Entry]) -> dict[Row, Entry]:
-    """Of each row of the papers that is reproduced the entry with the most seeds, or the newest."""
-    by_seeds = sorted(entries, key=lambda entry: (entry.seeds, entry.written))
-    found = {entry.row: entry for entry in by_seeds if not entry.differences}
+    """Of each row of the papers that is reproduced the entry with the most seeds, or the newest.
+
+    Trajectories under a mean of the loss come after those under a sum.
+    """
+
+    def place(entry: Entry) -> tuple[bool, int, float]:
+        return entry.config.get("reduction") != "mean", entry.seeds, entry.written
+
+    found = {entry.row: entry for entry in sorted(entries, key=place) if not entry.differences}
     return {row: found[row] for row in (*embed_targets(), *vae_targets()) if row in found}
 
 

@@ -71,6 +71,17 @@ def test_most_seeds_then_the_newest(tmp_path):
     assert all(why[0].endswith("has more seeds or is newer") for why in rest.values())
 
 
+def test_a_mean_of_the_loss_is_remarked_and_comes_after_a_sum(tmp_path):
+    write_embed(tmp_path / "sum", seeds=1)
+    write_embed(tmp_path / "mean", reduction="mean")
+    found = trajectories(tmp_path)
+    (entry,) = best(found).values()
+    assert names(entry) == ["sum"] and entry.remarks == ["1 seed, not 5"]
+    (entry,) = best([one for one in found if one is not entry]).values()
+    assert names(entry) == ["mean"] and len(entry.remarks) == 1
+    assert entry.remarks[0].startswith("a mean of the loss over items")
+
+
 def test_a_diverged_run_says_so(tmp_path):
     write_embed(tmp_path / "run", diverged=5)
     (entry,) = trajectories(tmp_path)
