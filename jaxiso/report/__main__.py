@@ -6,10 +6,9 @@ Paper A is "Isotropy, Clusters, and Classifiers", paper B "On the Effect of Isot
 Representations of Text".
 
 Reads run directories of jaxiso.embed, and of jaxiso.vae with their evaluations; folders are looked
-through for some. By default runs/ and runs/reference/. Writes report.html, one file that can be
-sent; the same as report.md, with figures as PNG and PDF; and report.json. It begins with how far
-the runs are from the papers, and ends with what has not been run: the command that runs it, and an
-estimate of its cost.
+through for some. Writes report.html, one file that can be sent; the same as report.md, with figures
+as PNG and PDF; and report.json. It begins with how far the runs are from the papers, and ends with
+what has not been run: the command that runs it, and an estimate of its cost.
 
 A run stands in a paper's table only if all that changes its numbers is as in the paper; fewer seeds
 are remarked. All other runs are listed with their differences from the paper.
@@ -37,7 +36,8 @@ class Options(Checked):
     """The command line; each field is an option."""
 
     runs: Annotated[Positional[tuple[Path, ...]], FREE, arg(metavar="[RUN-OR-FOLDER ...]")] = ()
-    """Run directories, or folders that hold some. By default runs and runs/reference."""
+    """Run directories, or folders that hold some. By default runs, runs/reference and
+    runs/reference/collapse."""
     out: Annotated[Path, FREE, OUTPUT] = Path("runs/report")
     """Folder that the report is written to."""
     quiet: Quiet = False

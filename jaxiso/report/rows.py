@@ -186,10 +186,15 @@ def best(entries: Sequence[Entry]) -> dict[Row, Entry]:
     """
 
     def place(entry: Entry) -> tuple[bool, int, float]:
-        return entry.config.get("reduction") != "mean", entry.seeds, entry.written
+        return not _is_mean(entry), entry.seeds, entry.written
 
     found = {entry.row: entry for entry in sorted(entries, key=place) if not entry.differences}
     return {row: found[row] for row in (*embed_targets(), *vae_targets()) if row in found}
+
+
+def _is_mean(entry: Entry) -> bool:
+    """Whether it is a trajectory under a mean of the loss."""
+    return entry.config.get("reduction") == "mean"
 
 
 def others(entries: Sequence[Entry], chosen: Mapping[Row, Entry]) -> list[Entry]:
@@ -201,7 +206,9 @@ def others(entries: Sequence[Entry], chosen: Mapping[Row, Entry]) -> list[Entry]
             continue
         if not differences and stands:
             where = path_text(stands.runs[0].directory)
-            differences = [f"that of {where} has more seeds or is newer"]
+            summed = _is_mean(entry) and not _is_mean(stands)
+            why = "has a sum of the loss" if summed else "has more seeds or is newer"
+            differences = [f"that of {where} {why}"]
         found.append(entry._replace(differences=differences or ["the paper has no such row"]))
     return found
 

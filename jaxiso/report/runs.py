@@ -18,7 +18,7 @@ from jaxiso.run_files import CONFIG, EVALUATION, LATENTS, METRICS, RESULT, read_
 from jaxiso.vae.evaluations import marked, read_evaluation
 from jaxiso.vae.options import complete_config, mark_of, of_target, targets_of
 
-DEFAULT_FOLDERS = (Path("runs"), Path("runs/reference"))
+DEFAULT_FOLDERS = (Path("runs"), Path("runs/reference"), Path("runs/reference/collapse"))
 LARGEST = 1e150
 """Means and deviations of larger numbers would not be finite."""
 
