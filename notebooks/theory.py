@@ -14,6 +14,7 @@ from pathlib import Path
 import jax
 import matplotlib.pyplot as plt
 import numpy as np
+import pandas as pd
 from IPython.display import Markdown
 
 from jaxiso import isoscore, participation_ratio, silhouette_score
@@ -22,7 +23,6 @@ from jaxiso.embed.experiment import make_embed
 from jaxiso.embed.inputs import load_embeddings, prepare
 from jaxiso.embed.options import Options
 from jaxiso.metrics import objectives
-from jaxiso.report.table import markdown_table
 
 # %matplotlib inline
 plt.rcParams["figure.dpi"] = 80
@@ -89,7 +89,7 @@ for name in names:
     start, end = seen[name][[0, -1]] + 0.0  # so that -0 is 0
     rows.append([name, f"{start:.4g}", f"{end:.4g}", "rises" if end > start else "falls"])
     rows[-1].append(claims.get(name, "-"))
-Markdown("\n".join(markdown_table(["", "start", "end", "here it", "paper"], rows)))
+pd.DataFrame(rows, columns=["", "start", "end", "here it", "paper"]).set_index("")
 
 # %% [markdown]
 # Clusters, classification and the triplet objective rise together, and IsoScore falls after the
@@ -233,7 +233,7 @@ for name, x in pair.items():
     plain = 2 * (abs(x[0] - x[2]) + abs(x[1] - x[2]) - abs(x[0] - x[1]))[0]
     squared = float(objectives.silhouette_objective(x, ["a", "a", "b"]))
     rows.append([name, ", ".join(f"{v:g}" for v in x[:, 0]), f"{plain:.2f}", f"{squared:.2f}"])
-Markdown("\n".join(markdown_table(["", "points", "plain distances", "squared (Eq. 1)"], rows)))
+pd.DataFrame(rows, columns=["", "points", "plain distances", "squared (Eq. 1)"]).set_index("")
 
 # %% [markdown]
 # Plain distances prefer the tight pair, squared ones the wide one.
