@@ -196,7 +196,7 @@ MEAN, LOGVAR = posteriors()
         (lambda: active_units(MEAN, -1.0), r"threshold of at least 0; got -1.0"),
         (lambda: active_directions(MEAN, -1.0), r"threshold of at least 0; got -1.0"),
         (lambda: active_units(MEAN, float("nan")), r"threshold of at least 0; got nan"),
-        (lambda: aggregated_posterior(MEAN[:0]), r"0 point\(s\)"),
+        (lambda: aggregated_posterior(MEAN[:0]), r"minimum of 1 point of 1 feature"),
     ],
 )
 def test_refusals(call, message):
