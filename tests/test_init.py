@@ -49,3 +49,9 @@ def test_completion_and_help_show_the_public_names():
     help_ = pydoc.plain(pydoc.render_doc(jaxiso))
     for name, (_, line) in jaxiso._PUBLIC.items():
         assert re.search(rf"^ +{name} +{re.escape(line)}$", help_, re.MULTILINE), name
+
+
+def test_the_readme_lists_every_public_name():
+    readme = (Path(__file__).parents[1] / "README.md").read_text(encoding="utf-8")
+    for name, (_, line) in jaxiso._PUBLIC.items():
+        assert f"| `{name}` | {line} |" in readme, name

@@ -47,7 +47,7 @@ NOTHING = "Nothing has been run with all of its settings; what has been is among
 COSTS = (
     "Costs are estimates: operations are counted, and times are scaled from the run that is named. "
     "Getting the data, encoding texts and evaluating models come on top. Where data and encoders "
-    "come from is in the README."
+    "come from is in runs/reference/README.md."
 )
 
 
