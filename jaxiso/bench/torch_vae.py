@@ -101,11 +101,13 @@ class TorchTraining:
         self.model.to(torch_device())
         trained = [p for p in self.model.parameters() if p.requires_grad]
         self._adam = torch.optim.Adam(trained, config.lr, eps=1e-7)
+        assert config.ramp is not None  # it is held at a target
+        self._ramp = config.ramp
 
     def update(self, batch: Batch, noise: Tensor | None = None) -> Tensor:
         """One update; returns the loss before it, still on the device."""
         self.updates += 1
-        target = papers.VAE_C * min(1.0, self.updates / self.config.ramp)
+        target = papers.VAE_C * min(1.0, self.updates / self._ramp)
         self._adam.zero_grad()
         loss = self.model(batch, target, noise)
         loss.backward()

@@ -15,6 +15,7 @@ from jaxiso.encoders.token_sample import TokenSample, sample_tokens
 from jaxiso.encoders.weights import find_encoder, published_name
 from jaxiso.layers.measures import Values, cluster_measures, context_measures, free_measures
 from jaxiso.layers.options import Options
+from jaxiso.score.transformed import without_errors
 
 
 class Measured(NamedTuple):
@@ -85,6 +86,7 @@ def measure_encoder(texts: Texts, encoder: str, options: Options) -> Measured:
                 values |= cluster_measures(vectors[rows], labels, seed=seed)
             if sample is not None:
                 values |= context_measures(vectors, sample, options.seed, values["mean_cosine"])
+            values = without_errors(values, options.transform)
             if options.no_error:
                 values = {name: value._replace(se=None) for name, value in values.items()}
             found.append(values)

@@ -31,7 +31,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     from jaxiso.score.inputs import open_inputs
     from jaxiso.score.measures import measure
     from jaxiso.score.result import describe, print_tables, report
-    from jaxiso.score.transformed import transformed
+    from jaxiso.score.transformed import of_transformed, transformed
     from jaxiso.start import start
 
     start(options)
@@ -41,7 +41,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
         try:
             for text in options.transform:
                 vectors, said = transformed(found, text)
-                scores.append(measure(vectors, options)._replace(transform=text, found=said))
+                scores.append(of_transformed(measure(vectors, options), text, said))
                 if scores[-1].interrupted is not None:
                     break
                 if options.plot is not None and is_first():

@@ -18,7 +18,7 @@ from jaxiso.metrics.spectrum import alpha_req, as_matrix, numerical_rank, rankme
 from jaxiso.metrics.uniformity import sampled_uniformity
 from jaxiso.score.measures import measure as measure_file
 from jaxiso.score.options import Options
-from jaxiso.score.transformed import transformed
+from jaxiso.score.transformed import of_transformed, transformed
 from jaxiso.score.values import CLUSTERS, FREE, Value, number
 
 
@@ -73,7 +73,8 @@ def measure(
             sample where that would be over a minute.
         sample_size: vectors of that sample.
         error: whether to estimate standard errors: by the jackknife over 20 blocks of rows. A 95 %
-            interval is then the value ± 2.09 standard errors.
+            interval is then the value ± 2.09 standard errors. They take the transform as it is;
+            where that makes them wrong, as whitening does, there are none.
         random_state: that it is drawn from.
 
     Returns:
@@ -113,7 +114,7 @@ def measure(
             found = found._replace(labels=None)
         values: dict[str, Value] = {}
         if wanted:
-            scores = measure_file(found, options, wanted)
+            scores = of_transformed(measure_file(found, options, wanted), transform, remarks)
             if scores.interrupted is not None:
                 raise KeyboardInterrupt
             values = {name: scores.values[name] for name in wanted if name in scores.values}

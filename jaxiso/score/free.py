@@ -13,11 +13,11 @@ from jaxiso.score.streaming import Axes, Cloud, Moments, eigenvalues, log_partit
 from jaxiso.score.values import SAME, Found, Value, number, with_error
 
 LOW = "low because vectors are few beside their dimensions: see the corrected one"
-WHITE = "as good as 1 of few vectors: they were whitened by themselves, and are no sample of others"
+WHITE = "no sample of others: the vectors were whitened by themselves"
 BIASED = 0.05
 """Share by which IsoScore may be off its corrected value without a word."""
-WHITENED = 0.999
-"""Few vectors have an IsoScore above this only where their own variances were made alike."""
+WHITENED = 1e-6
+"""IsoScore is as near to 1 as this only where the vectors' own variances were made alike."""
 
 
 def free_measures(cloud: Cloud, seed: int | None, *, partitions: bool = True) -> Iterator[Found]:
@@ -61,7 +61,7 @@ def isoscores(cloud: Cloud, sums: Moments, variances: np.ndarray) -> dict[str, V
     corrected = number(score, SAME if np.isnan(score) else "vectors are too few for it")
     if plain.value is not None and corrected.value is not None:
         off = abs(plain.value - corrected.value) > BIASED * abs(corrected.value)
-        if off and plain.value > WHITENED:
+        if plain.value > 1 - WHITENED and corrected.value > 1 + 100 * WHITENED:
             corrected = Value(None, remark=WHITE)
         else:
             plain = plain._replace(remark=LOW if off else None)

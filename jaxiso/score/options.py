@@ -87,7 +87,8 @@ class Options(ProcessOptions):
     the only one with two dimensions."""
     transform: Annotated[tuple[Transform, ...], arg(metavar="STEPS [STEPS ...]")] = ("none",)
     """What is done to the vectors first, each of several side by side, such as none abtt:3 whiten:
-    steps with commas between, see jaxiso.transforms. It takes all vectors into memory."""
+    steps with commas between, see jaxiso.transforms. It takes all vectors into memory. Errors take
+    the transform as it is; where that makes them wrong, as whitening does, there are none."""
     by_label: Annotated[bool, MEASUREMENT] = False
     """Also a table of each label's vectors by themselves."""
     metric: Literal["euclidean", "cosine", "sqeuclidean"] = "euclidean"

@@ -67,10 +67,11 @@ class Part(NamedTuple):
         width = mine.dtype.itemsize * int(np.prod(mine.shape[1:]))
         data = np.zeros((int(lengths.max()), width), np.uint8)
         data[: len(mine)] = np.frombuffer(mine.tobytes(), np.uint8).reshape(len(mine), width)
-        every = np.asarray(multihost_utils.process_allgather(data)).reshape(-1, *data.shape)
+        every = np.asarray(multihost_utils.process_allgather(data))
+        every = every.reshape(len(lengths), *data.shape)
         parts = [part[:length] for part, length in zip(every, lengths, strict=True)]
         return np.frombuffer(np.concatenate(parts).tobytes(), mine.dtype).reshape(
-            -1, *mine.shape[1:]
+            int(lengths.sum()), *mine.shape[1:]
         )
 
 

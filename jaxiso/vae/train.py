@@ -311,6 +311,7 @@ def epoch_columns(
     Loss, rec and kl of the training sentences are means over the epoch, as the parameters were
     then, and with what was dropped; all else is of the parameters now, with the target at C, or the
     weight of the KL, `beta`, at its end. Where it is annealed, beta is that of the last update.
+    Free bits are taken of a batch in training, and of all sentences of a split after it.
     """
     sums = np.asarray(models.spread.whole(state["sums"]))
     with np.errstate(all="ignore"):  # of a run that diverged

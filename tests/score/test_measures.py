@@ -59,8 +59,10 @@ def test_as_the_functions(kind):
         assert found[name] == (pytest.approx(float(value), rel=1e-5), None, remark, False), name
 
 
-def test_vectors_whitened_by_themselves_have_no_corrected_score():
-    x = X[:20].astype(np.float64)
+@pytest.mark.parametrize("d", [2, D])
+def test_vectors_whitened_by_themselves_have_no_corrected_score(d):
+    """Also where there are twenty times as many as dimensions, and a correction is small."""
+    x = X[:, :d].astype(np.float64)
     left, _, _ = np.linalg.svd(x - x.mean(axis=0), full_matrices=False)
     found = measured(left).values
     assert found["isoscore"].value == pytest.approx(1) and found["isoscore"].remark is None

@@ -89,6 +89,9 @@ def test_two_processes_have_the_numbers_of_one(files, capsys):
 @pytest.mark.slow
 def test_samples_and_other_metrics(files, capsys):
     labels = files[0].with_name("y.npy")
+    same_numbers(
+        capsys, *files, "--labels", labels, "--by-label", "--no-error", "--metric", "cosine"
+    )
     same_numbers(capsys, *files, "--labels", labels, "--by-label", "--metric", "cosine")
     first, other = together(2, files[1], "--labels", labels, "--sample-size", 30)
     assert (first[0], *other) == (0, 0, "", ""), (first, other)

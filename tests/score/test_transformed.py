@@ -27,6 +27,8 @@ def test_transforms_are_shown_side_by_side(npy, capsys, tmp_path):
     for file, text in zip(files, steps, strict=True):
         expected = float(jaxiso.isoscore(transforms.parse(text).fit_apply(X)[0]))
         assert file["measures"]["isoscore"]["value"] == pytest.approx(expected, rel=1e-4)
+    errors = [{n for n, v in file["measures"].items() if v["se"] is not None} for file in files]
+    assert errors[0] - errors[1] == {"mean_cosine"} and len(errors[1]) > 2 and not errors[2]
     low = str(tmp_path / "low.npy")
     np.save(low, np.concatenate([X, X[:, :1]], axis=1))
     main([npy, low, "--transform", "none", "whiten", "--quiet", "--plot", str(tmp_path / "p")])
