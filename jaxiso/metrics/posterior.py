@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
+from jax.typing import ArrayLike
 from jaxtyping import Array, Float, Int
 
 from jaxiso.metrics.dimension import singular_values
@@ -45,9 +46,12 @@ def gaussian_kl(mean: Points, logvar: LogVariances) -> Float[Array, " n"]:
     """
     _check_shapes(mean, logvar)
     shared_by = mean.shape[1] // logvar.shape[1]
-    # exp(v) - 1 - v is never below zero, but its rounding error may be.
-    excess = jnp.maximum(jnp.expm1(logvar) - logvar, 0)
-    return (shared_by * jnp.sum(excess, axis=1) + jnp.sum(mean**2, axis=1)) / 2
+    return (shared_by * jnp.sum(excess(logvar), axis=1) + jnp.sum(mean**2, axis=1)) / 2
+
+
+def excess(logvar: ArrayLike) -> Array:
+    """Twice what log-variances add to a KL, exp(v) - 1 - v; rounding may not take it below zero."""
+    return jnp.maximum(jnp.expm1(logvar) - logvar, 0)
 
 
 def _check_shapes(means: Array, logvar: Array) -> None:

@@ -13,11 +13,10 @@ from typing import Any, NamedTuple
 from jaxiso import papers
 from jaxiso.papers import Reported, embed_targets, vae_targets
 from jaxiso.report.runs import FoundRun, path_text
-from jaxiso.vae.evaluations import Model, pool
+from jaxiso.vae.evaluations import Model, identity, pool
 
 Row = tuple[Any, ...]
 
-POSTERIORS = ("none", "diagonal", "isotropic")
 NOT_DEFINED, ONE_SEED = "not defined", "one seed"
 
 
@@ -136,8 +135,8 @@ def entries_of_b(runs: Sequence[FoundRun]) -> tuple[list[Entry], list[Path]]:
     """
     groups: dict[str, list[FoundRun]] = {}
     for run in sorted(runs, key=lambda run: -run.written):
-        if run.evaluation:  # whose config `pool` groups by; 15 and 15.0 are equal, but not its text
-            same = _identity(run.evaluation["config"], f"{run.updates} updates")
+        if run.evaluation:  # as `pool` groups them, so that it makes one model of each group
+            same = identity(run.evaluation["config"], run.evaluation["updates"])
             groups.setdefault(same, []).append(run)
     entries, doubles = [], []
     for group in groups.values():
@@ -147,16 +146,9 @@ def entries_of_b(runs: Sequence[FoundRun]) -> tuple[list[Entry], list[Path]]:
         entries.append(_of_model(model, sorted(kept, key=lambda run: str(run.directory))))
 
     def place(entry: Entry) -> tuple[Any, ...]:
-        corpus, posterior, target = entry.row
-        return corpus, target or 0, POSTERIORS.index(posterior), str(entry.runs[0].directory)
+        return *entry.detail.place, str(entry.runs[0].directory)
 
     return sorted(entries, key=place), sorted(doubles)
-
-
-def _identity(config: Mapping[str, Any], *more: str, but: tuple[str, ...] = ()) -> str:
-    """The same for models that differ by their seeds, and `but` for these options, only."""
-    same = {name: value for name, value in config.items() if name not in ("seed", "seeds", *but)}
-    return repr((sorted(same.items()), more))
 
 
 def _of_model(model: Model, runs: Sequence[FoundRun]) -> Entry:
@@ -223,7 +215,7 @@ def comparable(models: Sequence[Entry]) -> list[Entry]:
     corpora = {corpus for corpus, _, _ in vae_targets()}
     for model in sorted(models, key=lambda m: (m.detail.updates, m.seeds, m.written)):
         if model.row[0] in corpora and model.config["objective"] == "vae":
-            same = _identity(model.config, but=("posterior", "C"))
+            same = identity(model.config, but=("posterior", "C"))
             sets.setdefault(same, {})[model.row] = model
 
     def goodness(found: Mapping[Row, Entry]) -> tuple[bool, int, int, float]:

@@ -14,6 +14,9 @@ from jaxiso.papers import Reported
 from jaxiso.run_files import EVALUATION
 from jaxiso.vae.options import complete_config, has_target, kl_words
 
+POSTERIORS = ("none", "diagonal", "isotropic")
+"""In the order in which models are shown."""
+
 
 def marked(name: str, mark: str) -> str:
     """The name of a file as that of one target KL has it, whose mark is `mark_of`."""
@@ -100,6 +103,12 @@ class Model(NamedTuple):
         return self.config["C"] if has_target(self.config) else None
 
     @property
+    def place(self) -> tuple[str, float, int]:
+        """By which models are sorted: corpus, C, posterior."""
+        posterior = POSTERIORS.index(self.config["posterior"])
+        return self.config["corpus"], self.target_kl or 0, posterior
+
+    @property
     def name(self) -> str:
         """Such as `dbpedia, isotropic, C = 5`."""
         return name_of(self.config)
@@ -117,6 +126,15 @@ class Model(NamedTuple):
         return list(papers.unlike(self.config, papers.vae_settings(self.config["corpus"])).values())
 
 
+def identity(config: Mapping[str, Any], *more: object, but: tuple[str, ...] = ()) -> str:
+    """The same for models that differ by their seeds, and `but` for these options, only.
+
+    As text, in which a C of 15 and one of 15.0 differ.
+    """
+    same = {name: value for name, value in config.items() if name not in ("seed", "seeds", *but)}
+    return repr((sorted(same.items()), more))
+
+
 def pool(evaluations: Sequence[Mapping[str, Any]]) -> list[Model]:
     """Brings runs together that differ by their seeds only; sorted by corpus, C and posterior.
 
@@ -128,14 +146,9 @@ def pool(evaluations: Sequence[Mapping[str, Any]]) -> list[Model]:
     """
     groups: dict[str, list[Mapping[str, Any]]] = {}
     for evaluation in evaluations:
-        same = {k: v for k, v in evaluation["config"].items() if k not in ("seed", "seeds")}
-        key = repr((sorted(same.items()), evaluation["updates"]))
-        groups.setdefault(key, []).append(evaluation)
-    order = ("none", "diagonal", "isotropic")
-    return sorted(
-        map(_pooled, groups.values()),
-        key=lambda m: (m.config["corpus"], m.target_kl or 0, order.index(m.config["posterior"])),
-    )
+        same = identity(evaluation["config"], evaluation["updates"])
+        groups.setdefault(same, []).append(evaluation)
+    return sorted(map(_pooled, groups.values()), key=lambda model: model.place)
 
 
 def _pooled(group: Sequence[Mapping[str, Any]]) -> Model:

@@ -7,6 +7,8 @@ from typing import Literal
 import jax.numpy as jnp
 from jaxtyping import Array, Float, Int
 
+from jaxiso.metrics.posterior import excess
+
 Annealing = Literal["linear", "cyclical"]
 
 CYCLES = 4
@@ -44,7 +46,7 @@ def kl_by_dimension(
         mean: of the posteriors.
         log_variance: of them, (b, d), or (b, 1) where it is shared.
     """
-    return (jnp.maximum(jnp.expm1(log_variance) - log_variance, 0) + mean**2) / 2
+    return (excess(log_variance) + mean**2) / 2
 
 
 def kl_above_free_bits(
