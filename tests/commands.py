@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import logging
 import signal
+import socket
 import subprocess
 import sys
 import threading
@@ -20,6 +21,13 @@ from jaxiso.cli.command import LOGGERS, run_command
 
 def command(module: str, *arguments: object) -> list[str]:
     return [sys.executable, "-m", f"jaxiso.{module}", *map(str, arguments)]
+
+
+def free_port() -> int:
+    """A port of this machine that nothing listens at."""
+    with socket.socket() as found:
+        found.bind(("127.0.0.1", 0))
+        return found.getsockname()[1]
 
 
 def finish(arguments: list[str]) -> subprocess.CompletedProcess[str]:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import signal
-import socket
 import subprocess
 import time
 from pathlib import Path
@@ -12,7 +11,7 @@ from pathlib import Path
 import jax
 import numpy as np
 import pytest
-from commands import command
+from commands import command, free_port
 
 from jaxiso.embed.__main__ import main
 from jaxiso.run_files import read_metrics
@@ -33,12 +32,6 @@ def vectors(tmp_path_factory) -> Path:
     path = tmp_path_factory.mktemp("vectors") / "vectors.npz"
     np.savez(path, X=rng.normal(size=(40, 6)).astype(np.float32), y=np.arange(40) % 3)
     return path
-
-
-def free_port() -> int:
-    with socket.socket() as found:
-        found.bind(("127.0.0.1", 0))
-        return found.getsockname()[1]
 
 
 def by_hand(process: int, processes: int, port: int) -> tuple[list[object], dict[str, str]]:

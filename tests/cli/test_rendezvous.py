@@ -7,15 +7,14 @@ import threading
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
+from commands import free_port
 
 from jaxiso.cli.console import InputError
 from jaxiso.cli.rendezvous import meet
 
 
 def free_address() -> str:
-    with socket.socket() as found:
-        found.bind(("127.0.0.1", 0))
-        return f"127.0.0.1:{found.getsockname()[1]}"
+    return f"127.0.0.1:{free_port()}"
 
 
 def together(*given: tuple[int, int], timeout: float = 20.0) -> list[str]:

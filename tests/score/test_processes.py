@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-import socket
 import subprocess
 import sys
 from pathlib import Path
@@ -13,6 +12,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
+from commands import free_port
 
 from jaxiso.score.__main__ import main
 
@@ -43,10 +43,7 @@ def files(tmp_path_factory) -> list[Path]:
 
 def together(processes: int, *arguments: object) -> list[tuple[int, str, str]]:
     """Exit code, output and errors of each process; all pairs are too many for each by itself."""
-    with socket.socket() as found:
-        found.bind(("127.0.0.1", 0))
-        address = f"127.0.0.1:{found.getsockname()[1]}"
-    by_hand = ("--coordinator", address, "--processes", processes, "--process")
+    by_hand = ("--coordinator", f"127.0.0.1:{free_port()}", "--processes", processes, "--process")
     started = [
         subprocess.Popen(
             [sys.executable, "-c", MANY, *map(str, (*arguments, *by_hand, process))],
