@@ -22,6 +22,7 @@ if TYPE_CHECKING:  # what type checkers see of the table below
     from jaxiso.encoders.encode import encode as encode
     from jaxiso.load import load_run as load_run
     from jaxiso.load import load_runs as load_runs
+    from jaxiso.metrics import objectives as objectives
     from jaxiso.metrics.clusters import calinski_harabasz_score as calinski_harabasz_score
     from jaxiso.metrics.clusters import davies_bouldin_score as davies_bouldin_score
     from jaxiso.metrics.contextual import cosine_contributions as cosine_contributions
@@ -61,6 +62,7 @@ if TYPE_CHECKING:  # what type checkers see of the table below
     from jaxiso.metrics.uniformity import sampled_uniformity as sampled_uniformity
     from jaxiso.metrics.uniformity import uniformity as uniformity
     from jaxiso.score.arrays import measure as measure
+    from jaxiso.vae.mapper import component_counts as component_counts
 
 __version__ = version("jaxiso")
 
@@ -72,6 +74,7 @@ _PUBLIC = {
     "aggregated_posterior": ("metrics.posterior", "log determinant and mean of a VAE's codes"),
     "alpha_req": ("metrics.spectrum", "α-ReQ: how fast the variances decay"),
     "calinski_harabasz_score": ("metrics.clusters", "spread between labels over spread within"),
+    "component_counts": ("vae.mapper", "components of the Mapper graphs of a cloud of points"),
     "corpus_bleu": ("metrics.text", "BLEU of a corpus"),
     "cosine_contributions": ("metrics.contextual", "what each dimension adds to the mean cosine"),
     "davies_bouldin_score": ("metrics.clusters", "nearness of labels over their size; low: apart"),
@@ -97,6 +100,7 @@ _PUBLIC = {
     "measure": ("score.arrays", "all measures of an array, as jaxiso.score has them"),
     "mutual_information": ("metrics.posterior", "between sentences and their codes"),
     "numerical_rank": ("metrics.spectrum", "directions that vary, other than by rounding"),
+    "objectives": ("metrics.objectives", "paper A's objectives, its Equations 1 to 5, on points"),
     "papers": ("papers", "the published numbers and settings of both papers"),
     "participation_ratio": ("metrics.dimension", "directions used, by variances"),
     "rankme": ("metrics.spectrum", "RankMe: entropy of singular values, not centred"),
@@ -125,7 +129,7 @@ def __getattr__(name: str) -> Any:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
     home, _ = _PUBLIC[name]
     module = import_module(f"{__name__}.{home}")
-    return module if name == home else getattr(module, name)
+    return getattr(module, name, module)  # some are modules themselves
 
 
 def __dir__() -> list[str]:

@@ -12,29 +12,25 @@ import os
 from pathlib import Path
 
 import jax
+import jax.numpy as jnp
 import matplotlib.pyplot as plt
 import numpy as np
+import optax
 import pandas as pd
 from IPython.display import Markdown
+from sklearn.datasets import load_digits
 
-from jaxiso import isoscore, participation_ratio, silhouette_score
-from jaxiso.cli.machine import keep_compiled_programs
-from jaxiso.embed.experiment import make_embed
-from jaxiso.embed.inputs import load_embeddings, prepare
-from jaxiso.embed.options import Options
-from jaxiso.metrics import objectives
+from jaxiso import isoscore, objectives, participation_ratio, silhouette_score
 
 # %matplotlib inline
 plt.rcParams["figure.dpi"] = 80
-keep_compiled_programs()
 if Path.cwd().name == "notebooks":
     os.chdir("..")  # as the other notebooks
 
 # %%
-options = Options(task="digits")
-digits = load_embeddings(options)
-data, labels = prepare(options, digits), digits.items.targets
-n, d, k = *data.vectors.shape, data.classes
+images, labels = load_digits(return_X_y=True)
+vectors = images / np.linalg.norm(images, axis=1, keepdims=True)
+n, d, k = *vectors.shape, 10
 
 
 @jax.jit
@@ -56,16 +52,36 @@ def measure(x, class_vectors):
 
 
 # %%
-experiment = make_embed(options)
-init, step = jax.jit(experiment.init), jax.jit(experiment.step)
-state = init(jax.random.key(0), data)
+optimizer = optax.adam(1e-3)
+
+
+def loss(params):
+    """The sum of the cross-entropies, as `python -m jaxiso.embed` has it."""
+    scores = params["vectors"] @ params["classes"].T + params["bias"]
+    return optax.softmax_cross_entropy_with_integer_labels(scores, labels).sum()
+
+
+@jax.jit
+def update(params, state):
+    changes, state = optimizer.update(jax.grad(loss)(params), state)
+    return optax.apply_updates(params, changes), state
+
+
+class_vectors, bias = jax.random.split(jax.random.key(0))
+limit = d**-0.5  # of the uniform numbers that PyTorch's linear layers start from
+params = {
+    "vectors": jnp.asarray(vectors, np.float32),
+    "classes": jax.random.uniform(class_vectors, (k, d), minval=-limit, maxval=limit),
+    "bias": jax.random.uniform(bias, (k,), minval=-limit, maxval=limit),
+}
+state = optimizer.init(params)
 updates, trajectory, points = [0, 20, 60, 120, 200, 300], [], []
-for update in range(updates[-1] + 1):
-    if update in updates:
-        points.append(np.asarray(state.params["vectors"]))
-        head = np.asarray(state.params["head"]["params"]["Dense_0"]["kernel"])
-        trajectory.append(measure(points[-1], head.T))
-    state = step(state, data)
+for done in range(updates[-1] + 1):
+    if done in updates:
+        head = np.asarray(params["classes"])
+        points.append(np.asarray(params["vectors"]))
+        trajectory.append(measure(points[-1], head))
+    params, state = update(params, state)
 seen = {name: np.array([float(found[name]) for found in trajectory]) for name in trajectory[0]}
 
 # %% [markdown]
@@ -251,7 +267,7 @@ shares = []
 for x in points:
     centroids = np.array([x[labels == label].mean(axis=0) for label in range(k)])
     shares.append(((x - centroids[labels]) ** 2).sum() / ((x - x.mean(axis=0)) ** 2).sum())
-terms = objectives.classification_terms(points[-1], labels, head.T)
+terms = objectives.classification_terms(points[-1], labels, head)
 Markdown(
     f"The scatter within labels is {shares[0]:.0%} of all scatter at the start and "
     f"{shares[-1]:.0%} at the end. There the three sums in Eq. 3's second line are "

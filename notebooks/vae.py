@@ -21,7 +21,6 @@ from IPython.display import Markdown, display
 from PIL import Image
 
 import jaxiso
-from jaxiso.vae.mapper import component_counts
 
 # %matplotlib inline
 plt.rcParams["figure.dpi"] = 80
@@ -283,7 +282,7 @@ Markdown(
 # %%
 OUTSIDE, RADIUS, LEAST = (0, 0.05, 0.25, 0.5), (0.7, 0.8, 0.9, 1, 1.2), (0.05, 0)
 counts = {
-    posterior: component_counts(run.latents(target)["means"], OUTSIDE, RADIUS, LEAST)
+    posterior: jaxiso.component_counts(run.latents(target)["means"], OUTSIDE, RADIUS, LEAST)
     for posterior, run in pair.items()
 }
 for least, one, other in zip(LEAST, counts["diagonal"], counts["isotropic"], strict=True):

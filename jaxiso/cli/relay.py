@@ -20,9 +20,10 @@ AGAIN = "; where work was saved, the same command on all processes goes on from 
 
 
 def relay_errors() -> None:
-    """Puts a process between file descriptors 1 and 2 and standard error; Python's are as before.
+    """Puts a process between file descriptor 2 and standard error; Python's stream is as before.
 
-    What C++ says on standard output would be taken for a part of the result.
+    What C++ says on standard output, which would be taken for a part of the result, is dropped:
+    Gloo's lines about its connections, which several threads write into one another.
     """
     relay = subprocess.Popen(
         [sys.executable, "-m", __name__],
@@ -35,8 +36,10 @@ def relay_errors() -> None:
     sys.stderr.flush()
     sys.stdout = os.fdopen(os.dup(1), "w", errors="replace")
     sys.stderr = os.fdopen(os.dup(2), "w", buffering=1, errors="backslashreplace")
-    for number in (1, 2):
-        os.dup2(relay.stdin.fileno(), number)
+    os.dup2(relay.stdin.fileno(), 2)
+    nowhere = os.open(os.devnull, os.O_WRONLY)
+    os.dup2(nowhere, 1)
+    os.close(nowhere)
     relay.stdin.close()  # it ends when the last copy is closed: with this process
     relay.returncode = 0  # nobody waits for it
 
@@ -47,7 +50,7 @@ def passed_on(lines: Iterable[str]) -> Iterator[str]:
     for line in lines:
         if failure or FATAL.match(line):
             failure.append(line)
-        elif not line.startswith("[Gloo] "):
+        else:
             yield line
     text = "".join(failure)
     # Without the second, this process has found out by itself, and said so.

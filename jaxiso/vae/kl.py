@@ -19,7 +19,7 @@ def annealed(kind: Annealing, over: int, done: Int[Array, ""]) -> Float[Array, "
     """The share of its weight that the KL has in an update; 1 once annealing is over.
 
     linear: rises from 0 to 1. cyclical: four times from 0 to 1 in half a cycle, and stays there for
-    the other half.
+    the other half; of a number that four does not divide, the last cycle is the shorter one.
 
     Args:
         kind: of annealing.
