@@ -7,18 +7,20 @@ conventions are scikit-learn's. Both ignore where the points are and how large t
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import dataclass
 from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float
-from scipy.spatial.distance import cdist
 
 from jaxiso.metrics.blocks import ROUNDING
+from jaxiso.metrics.host import EPS, squared_distances
 from jaxiso.metrics.mesh import ALL, Rows
 from jaxiso.metrics.moments import ROWS, origin
 from jaxiso.metrics.points import (
+    BLOCK,
     Labels,
     OnMesh,
     Points,
@@ -29,7 +31,7 @@ from jaxiso.metrics.points import (
 )
 
 
-@metric(translate=True, scale=True, host=lambda X, **y: HostClusters.of(X, **y).dispersion())
+@metric(translate=True, scale=True, host=lambda X, **y: _on_host(X, **y).calinski_harabasz())
 def calinski_harabasz_score(
     X: Points, labels: Labels, *, num_labels: int | None = None, mesh: OnMesh = None
 ) -> Float[Array, ""]:
@@ -71,7 +73,7 @@ def calinski_harabasz_score(
     return only_clusters(score, clusters.counts, rows.number(X))
 
 
-@metric(translate=True, scale=True, host=lambda X, **y: HostClusters.of(X, **y).overlap())
+@metric(translate=True, scale=True, host=lambda X, **y: _on_host(X, **y).davies_bouldin())
 def davies_bouldin_score(
     X: Points, labels: Labels, *, num_labels: int | None = None, mesh: OnMesh = None
 ) -> Float[Array, ""]:
@@ -159,60 +161,62 @@ def _mean_by_label(values: Array, codes: Array, counts: Array, rows: Rows) -> Fl
     return _sum_by_label(values, codes, len(counts), rows) / jnp.maximum(counts, 1)[:, None]
 
 
-class HostClusters(NamedTuple):
-    """The same of clusters in double precision on the host, of the labels that occur.
+@dataclass(frozen=True)
+class HostClusters:
+    """The same of clusters in double precision on the host, and their scores.
 
     Attributes:
-        n: number of points.
         counts: points of each label, shape (k,).
-        centroids: relative to a place in the midst of the points, shape (k, d).
-        within: sums of the squared distances of a label's points to their centroid, shape (k,).
-        radii: means of those distances, shape (k,).
+        centroids: shape (k, d); those of labels without points do not matter.
+        spread: the mean squared distance of a label's points to their centroid, shape (k,).
+        radii: the mean distance, shape (k,).
     """
 
-    n: int
     counts: np.ndarray
     centroids: np.ndarray
-    within: np.ndarray
+    spread: np.ndarray
     radii: np.ndarray
 
-    @classmethod
-    def of(cls, X: np.ndarray, labels: np.ndarray, num_labels: int) -> HostClusters:
-        """Of finite points on the host, and codes 0 to num_labels - 1."""
-        counts = np.bincount(labels, minlength=num_labels)
-        ends, used = np.cumsum(counts), np.flatnonzero(counts)
-        by_label = np.split(np.argsort(labels, kind="stable"), ends[used[:-1]])
-        centroids, sums = np.empty((len(used), X.shape[1])), np.empty((2, len(used)))
-        middle = origin(X)
-        for number, rows in enumerate(by_label):
-            centroids[number], sums[:, number] = _around_centroid(X, rows, middle)
-        counts = counts[used]
-        return cls(len(X), counts, centroids, sums[0], sums[1] / counts)
-
-    def dispersion(self) -> float:
-        """The score of Calinski and Harabasz."""
-        k = len(self.counts)
-        if not 1 < k < self.n:
+    def calinski_harabasz(self) -> float:
+        """As `calinski_harabasz_score`."""
+        n, used = self.counts.sum(), self.counts > 0
+        if not 1 < (k := np.count_nonzero(used)) < n:
             return float("nan")
-        away = self.centroids - self.counts @ self.centroids / self.n
-        between, within = self.counts @ np.sum(away**2, axis=1), self.within.sum()
-        return float(between / (k - 1) / (within / (self.n - k))) if within > 0 else 1.0
+        counts, centroids = self.counts[used], self.centroids[used]
+        away = centroids - centroids[0]
+        away -= counts @ away / n
+        between, within = counts @ np.sum(away**2, axis=1), self.counts @ self.spread
+        return float(between / (k - 1) / (within / (n - k))) if within > 0 else 1.0
 
-    def overlap(self) -> float:
-        """The score of Davies and Bouldin."""
-        k = len(self.counts)
-        if not 1 < k < self.n:
+    def davies_bouldin(self) -> float:
+        """As `davies_bouldin_score`."""
+        n, used = self.counts.sum(), self.counts > 0
+        if not 1 < (k := np.count_nonzero(used)) < n:
             return float("nan")
-        worst = np.zeros(k)
-        smallest = np.sqrt(self.n) * ROUNDING * np.finfo(np.float64).eps
-        for start in range(0, k, ROWS // 4):
-            part = slice(start, start + ROWS // 4)
-            distance = cdist(self.centroids[part], self.centroids)
-            both = self.radii[part, None] + self.radii
-            compared = distance > smallest * both
-            ratio = np.divide(both, distance, out=np.zeros_like(both), where=compared)
-            worst[part] = ratio.max(axis=1)
+        centroids, radii = self.centroids[used], self.radii[used]
+        centroids = centroids - centroids.mean(axis=0)
+        worst, step = np.zeros(k), max(1, BLOCK // k)
+        for start in range(0, k, step):
+            some = slice(start, start + step)
+            distances = np.sqrt(squared_distances(centroids[some], centroids))
+            both = radii[some, None] + radii
+            compared = distances > np.sqrt(n) * ROUNDING * EPS * both
+            ratios = np.divide(both, distances, out=np.zeros_like(both), where=compared)
+            worst[some] = ratios.max(axis=1)
         return float(worst.mean())
+
+
+def _on_host(X: np.ndarray, labels: np.ndarray, num_labels: int) -> HostClusters:
+    """Of finite points on the host, and codes 0 to num_labels - 1."""
+    counts = np.bincount(labels, minlength=num_labels)
+    ends, used = np.cumsum(counts), np.flatnonzero(counts)
+    by_label = np.split(np.argsort(labels, kind="stable"), ends[used[:-1]])
+    centroids, sums = np.empty((len(used), X.shape[1])), np.empty((2, len(used)))
+    middle = origin(X)
+    for number, rows in enumerate(by_label):
+        centroids[number], sums[:, number] = _around_centroid(X, rows, middle)
+    counts = counts[used]
+    return HostClusters(counts, centroids, *(sums / counts))
 
 
 def _around_centroid(

@@ -307,3 +307,15 @@ def roots(
         squares[squares <= smallest * (mine[:, None] + lengths)] = 0
     squares[itself] = 0
     return np.sqrt(squares, out=squares)
+
+
+def squared_distances(a: np.ndarray, b: np.ndarray) -> np.ndarray:
+    """Squared distances from rows of a to rows of b."""
+    size = np.einsum("ij,ij->i", a, a)[:, None] + np.einsum("ij,ij->i", b, b)
+    found = size - 2 * a @ b.T
+    # Of those that all but touch the product has lost the difference.
+    close = found < 1e-6 * size
+    for row in np.flatnonzero(close.any(axis=1)):
+        away = b[close[row]] - a[row]
+        found[row, close[row]] = np.einsum("ij,ij->i", away, away)
+    return found

@@ -7,33 +7,29 @@ precision: distances are taken from centroids, and nothing cancels but what is s
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import NamedTuple
+from dataclasses import dataclass
 
 import numpy as np
 
-from jaxiso.data.rows import BLOCK
 from jaxiso.metrics.blocks import ROUNDING
+from jaxiso.metrics.clusters import HostClusters
 from jaxiso.metrics.errors import Dealt, Estimate
 from jaxiso.metrics.host import EPS
 from jaxiso.score.streaming import Cloud, units
 
 
-class Groups(NamedTuple):
+@dataclass(frozen=True)
+class Groups(HostClusters):
     """The vectors of each label: how many they are, where, and how far from each other.
 
+    Counts are under cosine those of vectors that are not zero; centroids are times the cloud's
+    scale.
+
     Attributes:
-        counts: (k,) vectors; under cosine only those that are not zero.
-        centroids: (k, d), times the cloud's scale; those of a label without vectors do not matter.
-        spread: (k,) the mean squared distance of its vectors to the centroid.
-        radii: (k,) the mean distance.
         unit: whether vectors are taken to unit length first, as for cosines.
         without: the same without each block of vectors, where they were dealt into blocks.
     """
 
-    counts: np.ndarray
-    centroids: np.ndarray
-    spread: np.ndarray
-    radii: np.ndarray
     unit: bool
     without: tuple[Groups, ...] = ()
 
@@ -90,36 +86,6 @@ class Groups(NamedTuple):
         )
         return cls(every.astype(np.int64), centroids, spread, radii, unit, without)
 
-    def calinski_harabasz(self) -> float:
-        """As `jaxiso.calinski_harabasz_score`."""
-        n, used = self.counts.sum(), np.count_nonzero(self.counts)
-        if not 1 < used < n:
-            return float("nan")
-        weights = self.counts[:, None]
-        from_first = self.centroids - self.centroids[0]
-        away = from_first - (weights * from_first).sum(axis=0) / n
-        between = (weights * away**2).sum() / (used - 1)
-        within = (self.counts * self.spread).sum() / (n - used)
-        return float(between / within) if within > 0 else 1.0
-
-    def davies_bouldin(self) -> float:
-        """As `jaxiso.davies_bouldin_score`; K²·d work."""
-        used = self.counts > 0
-        if not 1 < np.count_nonzero(used) < self.counts.sum():
-            return float("nan")
-        centroids, radii = self.centroids[used], self.radii[used]
-        centroids = centroids - centroids.mean(axis=0)
-        worst = np.zeros(len(radii))
-        step = max(1, BLOCK // len(radii))
-        for start in range(0, len(radii), step):
-            some = slice(start, start + step)
-            distances = np.sqrt(squared_distances(centroids[some], centroids))
-            both = radii[some, None] + radii
-            compared = distances > 4 * EPS * both
-            ratios = np.divide(both, distances, out=np.zeros_like(both), where=compared)
-            worst[some] = ratios.max(axis=1)
-        return float(worst.mean())
-
     def estimates(self) -> dict[str, Estimate]:
         """Both scores, and without each block."""
         every = (self, *self.without)
@@ -164,18 +130,6 @@ def _add_rest(
         found[np.arange(len(some)), blocks[some]] = 0
         rest[0, label] += found.sum(axis=0)
         rest[1, label] += np.sqrt(found, out=found).sum(axis=0)
-
-
-def squared_distances(a: np.ndarray, b: np.ndarray) -> np.ndarray:
-    """Squared distances from rows of a to rows of b."""
-    size = np.einsum("ij,ij->i", a, a)[:, None] + np.einsum("ij,ij->i", b, b)
-    found = size - 2 * a @ b.T
-    # Of those that all but touch the product has lost the difference.
-    close = found < 1e-6 * size
-    for row in np.flatnonzero(close.any(axis=1)):
-        away = b[close[row]] - a[row]
-        found[row, close[row]] = np.einsum("ij,ij->i", away, away)
-    return found
 
 
 def labelled(

@@ -11,8 +11,8 @@ from typing import NamedTuple
 import numpy as np
 
 from jaxiso.data.rows import BLOCK
-from jaxiso.metrics.host import EPS, scores
-from jaxiso.score.clusters import Groups, labelled, squared_distances
+from jaxiso.metrics.host import EPS, scores, squared_distances
+from jaxiso.score.clusters import Groups, labelled
 from jaxiso.score.streaming import Cloud
 
 

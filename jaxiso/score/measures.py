@@ -7,6 +7,7 @@ over blocks of vectors, which need not fit in memory.
 from __future__ import annotations
 
 from collections.abc import Collection, Iterator
+from dataclasses import replace
 
 import numpy as np
 
@@ -164,7 +165,7 @@ def _without_pairs(
     k, remarks = len(groups.counts), [remark] if remark else []
     chosen = some_of_each(codes, k, options.seed) if groups.without else None
     if chosen is not None and len(chosen) * groups.centroids.size * dealt.blocks > WORK:
-        groups, chosen, dealt = groups._replace(without=()), None, deal(cloud.n, 1)
+        groups, chosen, dealt = replace(groups, without=()), None, deal(cloud.n, 1)
         remarks.append(TOO_MANY)
     found = silhouettes(cloud, codes, groups, options.metric, chosen)
     if groups.counts.sum() < cloud.n:

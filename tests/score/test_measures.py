@@ -13,9 +13,9 @@ from jaxiso.data import rows
 from jaxiso.data.labels import Labels
 from jaxiso.data.rows import ArrayRows, FileRows, KeptRows
 from jaxiso.data.vectors import OpenedVectors, open_vectors
-from jaxiso.metrics import errors
+from jaxiso.metrics import clusters, errors
 from jaxiso.metrics.errors import Estimate, deal
-from jaxiso.score import by_label, clusters, linear, measures, pairs
+from jaxiso.score import by_label, linear, measures, pairs
 from jaxiso.score.by_label import by_label as measured_by_label
 from jaxiso.score.free import LOW, WHITE
 from jaxiso.score.measures import TOO_MANY, measure
