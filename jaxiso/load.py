@@ -44,8 +44,8 @@ from jaxiso.run_files import (
     read_metrics,
     read_stored,
 )
+from jaxiso.vae.configs import complete_config, mark_of, targets_of
 from jaxiso.vae.evaluations import marked, read_evaluation
-from jaxiso.vae.options import complete_config, mark_of, targets_of
 
 LONGEST = 60
 """Words at most that a VAE writes."""

@@ -14,7 +14,8 @@ from jaxiso.embed.result import make_result
 from jaxiso.manifest import MANIFEST
 from jaxiso.run_files import EVALUATION, LATENTS
 from jaxiso.runs import Run
-from jaxiso.vae.options import Options, run_config, with_defaults
+from jaxiso.vae.configs import run_config, with_defaults
+from jaxiso.vae.options import Options
 
 ORIGIN = {"device": "cpu: cpu"}
 EMBED: dict[str, Any] = {

@@ -17,7 +17,6 @@ from jaxiso.papers import EMBED, VAE, VAE_CORPORA, VAE_SEEDS, embed_targets, vae
 from jaxiso.report.rows import Entry, Row, label_of
 from jaxiso.report.runs import Found, FoundRun, path_text
 from jaxiso.vae.experiment import VAEConfig
-from jaxiso.vae.train import operations
 
 WORDS = {"dbpedia": 21.4, "yahoo": 11.9}
 """Mean words of the first sentence of a text: counted in 13,843 of dbpedia's, 20,000 of yahoo's."""
@@ -93,7 +92,7 @@ def vae_operations(config: Config) -> float:
         config: tokens, epochs, seeds, ids, posterior, embedding_dim, hidden_dim and latent_dim.
     """
     model = VAEConfig(**{name: config[name] for name in SIZES})
-    return config["tokens"] * config["epochs"] * config["seeds"] * operations(model)
+    return config["tokens"] * config["epochs"] * config["seeds"] * model.operations()
 
 
 def embed_cost(row: Row, runs: Sequence[FoundRun]) -> dict[str, Any]:

@@ -15,8 +15,8 @@ from jaxiso.embed.trajectory import by_step, of_isotropy
 from jaxiso.manifest import verify
 from jaxiso.papers import embed_settings, unlike
 from jaxiso.run_files import CONFIG, EVALUATION, LATENTS, METRICS, RESULT, read_metrics, read_stored
+from jaxiso.vae.configs import complete_config, mark_of, of_target, targets_of
 from jaxiso.vae.evaluations import marked, read_evaluation
-from jaxiso.vae.options import complete_config, mark_of, of_target, targets_of
 
 DEFAULT_FOLDERS = (Path("runs"), Path("runs/reference"), Path("runs/reference/collapse"))
 LARGEST = 1e150

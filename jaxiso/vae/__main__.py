@@ -7,14 +7,8 @@ from pathlib import Path
 
 from jaxiso.cli.command import run_command
 from jaxiso.cli.parsing import parse
-from jaxiso.vae.options import (
-    ABOUT,
-    ABOUT_EVALUATE,
-    EvaluateOptions,
-    Options,
-    default_name,
-    with_defaults,
-)
+from jaxiso.vae.configs import default_name, with_defaults
+from jaxiso.vae.options import ABOUT, ABOUT_EVALUATE, EvaluateOptions, Options
 
 PROG = "python -m jaxiso.vae"
 
@@ -43,10 +37,11 @@ def train(arguments: list[str]) -> None:
     from jaxiso.runs import open_and_work
     from jaxiso.start import start
     from jaxiso.vae import train as training
+    from jaxiso.vae.text import announce, load_training
 
     start(options)
-    text, config = training.load_training(options)
-    training.announce(text, config, quiet=options.quiet)
+    text, config = load_training(options)
+    announce(text, config, quiet=options.quiet)
     if options.dry_run:
         training.print_estimate(text, config)
         return
@@ -64,12 +59,8 @@ def train(arguments: list[str]) -> None:
 
 def evaluate(arguments: list[str]) -> None:
     """Runs `python -m jaxiso.vae evaluate`."""
-    options = parse(
-        EvaluateOptions,
-        prog=f"{PROG} evaluate",
-        description=ABOUT_EVALUATE,
-        arguments=arguments,
-    )
+    prog, about = f"{PROG} evaluate", ABOUT_EVALUATE
+    options = parse(EvaluateOptions, prog=prog, description=about, arguments=arguments)
 
     from jaxiso.cli.machine import keep_compiled_programs
     from jaxiso.vae.evaluate import evaluate_runs

@@ -15,19 +15,14 @@ from jaxiso.papers import Reported
 from jaxiso.run_files import EVALUATION, VOCABULARY, read_checkpoint, read_stored
 from jaxiso.runs import Run
 from jaxiso.seeds import ONE_DEVICE
+from jaxiso.vae.configs import complete_config, mark_of, of_target, targets_of
 from jaxiso.vae.evaluations import marked, read_evaluation
 from jaxiso.vae.experiment import model_digest
 from jaxiso.vae.measures import Measures
-from jaxiso.vae.options import (
-    EvaluateOptions,
-    Part,
-    complete_config,
-    mark_of,
-    of_target,
-    targets_of,
-)
+from jaxiso.vae.options import EvaluateOptions, Part
 from jaxiso.vae.parts import PARTS, OneSeed, Trained
-from jaxiso.vae.train import Text, load_text, start
+from jaxiso.vae.text import Text, load_text
+from jaxiso.vae.train import start
 
 
 def evaluate_runs(options: EvaluateOptions) -> list[dict[str, Any]]:

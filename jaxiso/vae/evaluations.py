@@ -12,7 +12,8 @@ from jaxiso.cli.files import read_object
 from jaxiso.manifest import verify
 from jaxiso.papers import Reported
 from jaxiso.run_files import EVALUATION
-from jaxiso.vae.options import complete_config, has_target, kl_words
+from jaxiso.vae.configs import complete_config, kl_words
+from jaxiso.vae.options import has_target
 
 POSTERIORS = ("none", "diagonal", "isotropic")
 """In the order in which models are shown."""

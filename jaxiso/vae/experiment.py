@@ -96,6 +96,12 @@ class VAEConfig:
         assert self.annealing_updates is not None
         return self.beta * annealed(self.annealing, self.annealing_updates, jnp.asarray(done))
 
+    def operations(self) -> int:
+        """Multiply-adds of one update, for each token: the measure of what a run costs."""
+        e, h, z = self.embedding_dim, self.hidden_dim, self.latent_dim
+        lstms = 4 * h * (e + h) * 2 + 4 * h * z
+        return 3 * (lstms + h * self.ids)  # forwards, and twice that backwards
+
 
 class VAEState(NamedTuple):
     """One seed in training. `updates` counts those done; `key` is never used twice with one."""

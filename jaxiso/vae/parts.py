@@ -29,7 +29,7 @@ from jaxiso.vae.mapper import density_graph, tsne
 from jaxiso.vae.measures import Codes, Measures, measured
 from jaxiso.vae.options import EvaluateOptions, Part
 from jaxiso.vae.probe import ProbeConfig, few_shot, linear_accuracy, probe_accuracies
-from jaxiso.vae.train import Text
+from jaxiso.vae.text import Text
 
 Rng = np.random.Generator
 

@@ -1,11 +1,10 @@
-"""What `python -m jaxiso.vae` does: reads the text, trains with checkpoints, shows the result."""
+"""What `python -m jaxiso.vae` does with its text: trains with checkpoints, shows the result."""
 
 from __future__ import annotations
 
 import math
 import time
 from collections.abc import Iterator, Mapping
-from dataclasses import replace
 from itertools import chain
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -16,33 +15,22 @@ import numpy as np
 from jaxtyping import Array
 from rich.table import Table
 
-from jaxiso import papers
-from jaxiso.cli.console import duration, note, printer, several
+from jaxiso.cli.console import duration, printer, several
 from jaxiso.cli.files import plain_name
-from jaxiso.cli.options import flag
 from jaxiso.data.batches import Batch, Batches
-from jaxiso.data.corpora import Corpus, load_corpus
-from jaxiso.data.vocabulary import Vocabulary
 from jaxiso.metrics.posterior import active_units, mutual_information
 from jaxiso.run_files import VOCABULARY, Columns
 from jaxiso.runs import Run
 from jaxiso.seeds import Spread, seed_keys
 from jaxiso.training import Training
 from jaxiso.training import train as train_and_save
+from jaxiso.vae.configs import targets_of
 from jaxiso.vae.experiment import SeedPrograms, VAEConfig, model_digest, seed_programs
 from jaxiso.vae.kl import kl_above_free_bits
-from jaxiso.vae.options import (
-    Options,
-    fitted,
-    has_target,
-    run_config,
-    targets_of,
-    weighs_kl,
-    with_defaults,
-)
+from jaxiso.vae.options import Options, has_target, weighs_kl
 from jaxiso.vae.tables import spread
+from jaxiso.vae.text import Text
 
-TRAIN_SAMPLE = 2000
 MEASURED = {
     "loss": ("Loss", 2),
     "rec": ("Reconstruction (nats)", 2),
@@ -53,139 +41,6 @@ MEASURED = {
 """What is measured after every epoch, for people, and with how many decimals."""
 SPLITS = ("train", "dev")
 COLUMNS = tuple(f"{split}_{name}" for split in SPLITS for name in MEASURED)
-
-
-class Text(NamedTuple):
-    """A corpus as ids.
-
-    Attributes:
-        corpus: its words, labels and source.
-        vocabulary: of its training sentences.
-        train: batches to train on.
-        train_sample: `TRAIN_SAMPLE` training sentences, to measure.
-        dev: the development sentences, to measure.
-    """
-
-    corpus: Corpus
-    vocabulary: Vocabulary
-    train: Batches
-    train_sample: Batches
-    dev: Batches
-
-    @property
-    def facts(self) -> dict[str, Any]:
-        """What a run's config says of the text: no other text gives the same numbers."""
-        return {
-            "corpus": self.corpus.name,
-            "sentences": len(self.corpus.train),
-            "tokens": self.train.tokens,
-            "ids": len(self.vocabulary),
-            "vocabulary_digest": self.vocabulary.digest,
-            "cut": self.corpus.counts,
-            **{f"{split}_sha256": digest for split, digest in self.corpus.digests.items()},
-        }
-
-
-def load_text(
-    config: Mapping[str, Any], corpus: str, *, data_dir: Path | str | None, quiet: bool
-) -> Text:
-    """Reads a corpus and encodes it as a config has it.
-
-    Raises:
-        InputError: the corpus cannot be found or used, or nothing but unk would be left.
-    """
-    seed, size = config["seed"], config["batch_size"]
-    found = load_corpus(
-        corpus,
-        data_dir=data_dir,
-        max_length=config["max_length"],
-        sentence_rule=config["sentence_rule"],
-        seed=seed,
-        quiet=quiet,
-    )
-    vocabulary = Vocabulary.build(found.train.sentences, config["vocabulary"], quiet=quiet)
-    train = vocabulary.encode_all(found.train.sentences, "train", quiet=quiet)
-    dev = vocabulary.encode_all(found.dev.sentences, "dev", quiet=quiet)
-    order = np.random.default_rng(seed).permutation(len(train))[:TRAIN_SAMPLE]
-    return Text(
-        found,
-        vocabulary,
-        Batches(train, size, seed=seed, batching=config["batching"]),
-        Batches([train[i] for i in order], size),
-        Batches(dev, size),
-    )
-
-
-def load_training(options: Options) -> tuple[Text, dict[str, Any]]:
-    """The text to train on, and all that determines the numbers of the run, with the defaults.
-
-    Raises:
-        InputError: as `load_text`; or options that do not fit the length of the training.
-    """
-    first = run_config(with_defaults(options))
-    text = load_text(first, options.corpus, data_dir=options.data_dir, quiet=options.quiet)
-    chosen = fitted(options, first["epochs"] * len(text.train))
-    return text, {"experiment": "vae", **run_config(with_defaults(chosen)), **text.facts}
-
-
-def operations(config: VAEConfig) -> int:
-    """Multiply-adds of one update, for each token: the measure of what a run costs."""
-    e, h, z = config.embedding_dim, config.hidden_dim, config.latent_dim
-    lstms = 4 * h * (e + h) * 2 + 4 * h * z
-    return 3 * (lstms + h * config.ids)  # forwards, and twice that backwards
-
-
-def announce(text: Text, config: Mapping[str, Any], *, quiet: bool) -> None:
-    """Says what is about to be trained, and for the default corpus what the paper's run is."""
-    note(f"corpus: {text.corpus.name}, from {text.corpus.source}", quiet=quiet)
-    note(f"batches: {text.train.describe()}", quiet=quiet)
-    announce_kl(config, len(text.train) * config["epochs"], quiet=quiet)
-    if text.corpus.where["corpus"] != "lee":
-        return
-    ours, theirs = VAEConfig.of(config), papers.VAE
-    paper = replace(
-        ours,
-        ids=theirs["vocabulary"] + 3,  # pad, bos, eos
-        embedding_dim=theirs["embedding_dim"],
-        hidden_dim=theirs["hidden_dim"],
-    )
-    # Sentences of about 23 words.
-    tokens = papers.VAE_CORPORA["dbpedia"]["sentences"] * 23
-    times = tokens * theirs["epochs"] * papers.VAE_SEEDS * operations(paper)
-    models = config["seeds"] * len(targets_of(config))
-    times /= config["tokens"] * config["epochs"] * models * operations(ours)
-    note(
-        "this small model on a small corpus shows that all works; the paper's run is\n"
-        f"  python -m jaxiso.vae --corpus dbpedia --posterior {ours.posterior} "
-        f"--C {papers.VAE_C:g}\n"
-        f"about {times:,.0f} times the computing of this one: hours on a GPU",
-        quiet=quiet,
-    )
-
-
-def announce_kl(config: Mapping[str, Any], updates: int, *, quiet: bool) -> None:
-    """Says over how many updates the target of the KL rises, or its weight; warns if too many."""
-    model = VAEConfig.of(config)
-    if has_target(config):
-        option, over, ends = "ramp", config["ramp"], targets_of(config)
-        what, unit = "target KL", " nats"
-        reached = [model.target(end, updates - 1) for end in ends]
-    elif config.get("annealing") is not None:
-        option, over, ends = "annealing_updates", config["annealing_updates"], [config["beta"]]
-        what, unit = f"weight of the KL ({config['annealing']} annealing)", ""
-        reached = [model.weight(updates - 1)]
-    else:
-        return
-    shown, short = (", ".join(f"{float(x):.3g}" for x in found) for found in (ends, reached))
-    note(
-        f"{what}: rises to {shown}{unit} over {over:,} of {several(updates, 'update')}", quiet=quiet
-    )
-    if over > updates:
-        note(
-            f"warning: {flag(option)} {over}: the training is shorter, and ends at {short} of "
-            f"{shown}{unit}; give at most {updates}, or more --epochs",
-            quiet=quiet,
-        )
 
 
 class Models(NamedTuple):

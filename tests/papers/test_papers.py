@@ -11,8 +11,8 @@ from jaxiso.cli.configs import defaults, determining
 from jaxiso.data.corpora import CORPORA
 from jaxiso.data.tasks import TASKS
 from jaxiso.embed.options import Options as EmbedOptions
+from jaxiso.vae.configs import with_defaults
 from jaxiso.vae.options import Options as VAEOptions
-from jaxiso.vae.options import with_defaults
 
 
 def rows(path):

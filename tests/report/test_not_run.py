@@ -20,8 +20,8 @@ from jaxiso.report.not_run import (
 )
 from jaxiso.report.rows import best, entries_of_a
 from jaxiso.report.runs import Found, find_runs
+from jaxiso.vae.configs import with_defaults
 from jaxiso.vae.options import Options as VAEOptions
-from jaxiso.vae.options import with_defaults
 
 
 def test_defaults_of_the_commands_are_the_papers():

@@ -9,7 +9,8 @@ import pytest
 from made_texts import write_corpus
 
 from jaxiso.vae.__main__ import main
-from jaxiso.vae.options import Options, run_config, with_defaults
+from jaxiso.vae.configs import run_config, with_defaults
+from jaxiso.vae.options import Options
 
 SIZES = ("--vocabulary", 40, "--embedding-dim", 8, "--hidden-dim", 12, "--latent-dim", 4)
 SIZES += ("--batch-size", 8, "--lr", 0.01, "--epochs", 2)

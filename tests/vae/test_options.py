@@ -12,9 +12,7 @@ import pytest
 from jaxiso.cli.configs import determining
 from jaxiso.cli.console import InputError
 from jaxiso.papers import unlike, vae_settings
-from jaxiso.vae.options import (
-    EvaluateOptions,
-    Options,
+from jaxiso.vae.configs import (
     complete_config,
     default_name,
     fitted,
@@ -24,6 +22,7 @@ from jaxiso.vae.options import (
     targets_of,
     with_defaults,
 )
+from jaxiso.vae.options import EvaluateOptions, Options
 
 CYCLICAL = {"annealing": "cyclical"}
 REFERENCE = sorted((Path(__file__).parents[2] / "runs" / "reference").glob("vae-*"))

@@ -17,18 +17,12 @@ from jaxiso.cli.configs import determining
 from jaxiso.cli.console import InputError
 from jaxiso.run_files import read_config
 from jaxiso.seeds import ONE_DEVICE
+from jaxiso.vae.configs import complete_config, with_defaults
 from jaxiso.vae.evaluate import load_models
 from jaxiso.vae.experiment import VAEConfig, make_vae
-from jaxiso.vae.options import Options, complete_config, with_defaults
-from jaxiso.vae.train import (
-    MEASURED,
-    announce_kl,
-    load_text,
-    load_training,
-    measure,
-    operations,
-    start,
-)
+from jaxiso.vae.options import Options
+from jaxiso.vae.text import announce_kl, load_text, load_training
+from jaxiso.vae.train import MEASURED, measure, start
 
 from .conftest import SIZES, SMALL, run_main
 
@@ -202,4 +196,4 @@ def test_a_corpus_that_is_not_known(corpus):
 
 def test_operations_grow_with_the_vocabulary():
     small, large = (VAEConfig(ids, "diagonal", 8, 12, 4) for ids in (100, 1100))
-    assert operations(large) - operations(small) == 3 * 12 * 1000
+    assert large.operations() - small.operations() == 3 * 12 * 1000
