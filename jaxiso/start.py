@@ -5,7 +5,7 @@ from __future__ import annotations
 from jaxiso.cli.console import InputError
 from jaxiso.cli.machine import keep_compiled_programs, start_processes
 from jaxiso.cli.options import ProcessOptions
-from jaxiso.metrics.points import set_precision
+from jaxiso.metrics.arithmetic import set_precision
 
 
 def start(options: ProcessOptions) -> None:

@@ -11,7 +11,7 @@ import pytest
 
 from jaxiso.cli.console import InputError
 from jaxiso.cli.options import ProcessOptions, fields_of
-from jaxiso.metrics.points import PRECISIONS, precision, set_precision
+from jaxiso.metrics.arithmetic import PRECISIONS, precision, set_precision
 from jaxiso.models.heads import LinearHead
 from jaxiso.start import start
 

@@ -24,7 +24,7 @@ from jaxiso.data.tasks import Items
 from jaxiso.embed.experiment import make_embed, over_seeds, seeds_and_weights
 from jaxiso.embed.inputs import Embeddings, prepare
 from jaxiso.embed.options import Options as EmbedOptions
-from jaxiso.metrics.points import PRECISIONS, precision, set_precision
+from jaxiso.metrics.arithmetic import PRECISIONS, precision, set_precision
 from jaxiso.metrics.silhouette import silhouette_samples
 from jaxiso.seeds import seed_keys
 

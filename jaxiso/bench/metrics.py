@@ -13,8 +13,8 @@ from sklearn.metrics import silhouette_score as sklearn_silhouette
 
 from jaxiso.bench.measure import Call, Contest
 from jaxiso.bench.options import Options
+from jaxiso.metrics.arithmetic import dot
 from jaxiso.metrics.isotropy import isoscore
-from jaxiso.metrics.points import dot
 from jaxiso.metrics.ring import all_pairs
 from jaxiso.metrics.silhouette import silhouette_score
 from jaxiso.metrics.tiles import tile_size

@@ -13,7 +13,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float, Int
 
-from jaxiso.metrics.points import dot, lengths
+from jaxiso.metrics.arithmetic import dot, lengths
 
 
 class TriplePool(NamedTuple):

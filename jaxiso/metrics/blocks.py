@@ -16,7 +16,7 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Bool, Float, Int
 
-from jaxiso.metrics.points import dot
+from jaxiso.metrics.arithmetic import dot
 from jaxiso.metrics.tiles import TilePlan
 
 # A squared distance of fewer rounding errors than this of the points' squared distances to the

@@ -15,20 +15,12 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float
 
+from jaxiso.metrics.arithmetic import lengths, only_clusters, to_unit_size
 from jaxiso.metrics.blocks import ROUNDING
 from jaxiso.metrics.host import EPS, squared_distances
 from jaxiso.metrics.mesh import ALL, Rows
 from jaxiso.metrics.moments import ROWS, origin
-from jaxiso.metrics.points import (
-    BLOCK,
-    Labels,
-    OnMesh,
-    Points,
-    lengths,
-    metric,
-    only_clusters,
-    to_unit_size,
-)
+from jaxiso.metrics.points import BLOCK, Labels, OnMesh, Points, metric
 
 
 @metric(translate=True, scale=True, host=lambda X, **y: _on_host(X, **y).calinski_harabasz())

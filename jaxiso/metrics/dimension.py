@@ -15,9 +15,10 @@ import numpy as np
 from jax.scipy.special import entr
 from jaxtyping import Array, Float
 
+from jaxiso.metrics.arithmetic import centred, dot
 from jaxiso.metrics.mesh import ALL, Rows
 from jaxiso.metrics.moments import centred_gram
-from jaxiso.metrics.points import OnMesh, Points, centred, dot, metric
+from jaxiso.metrics.points import OnMesh, Points, metric
 
 # Centred data shrink the angle to the main direction by (second / first variance)² in each pass;
 # the passes matter only where that ratio is below 1e-3, so three of them are plenty.

@@ -16,9 +16,10 @@ from jaxtyping import Array, Float
 from numpy.typing import ArrayLike
 from scipy.special import logsumexp
 
+from jaxiso.metrics.arithmetic import dot, in_range, lengths
 from jaxiso.metrics.mesh import ALL, Rows
 from jaxiso.metrics.moments import blocks, unit_rows
-from jaxiso.metrics.points import OnMesh, Points, dot, in_range, lengths, metric
+from jaxiso.metrics.points import OnMesh, Points, metric
 
 
 def mean_cosine(points: ArrayLike, *, mesh: Any = None) -> Float[Array, ""]:

@@ -8,17 +8,10 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float, Int
 
+from jaxiso.metrics.arithmetic import lengths, only_clusters, to_unit_size
 from jaxiso.metrics.blocks import ROUNDING, Tiles, in_places, middles, squares
 from jaxiso.metrics.mesh import ALL
-from jaxiso.metrics.points import (
-    Labels,
-    OnMesh,
-    Points,
-    lengths,
-    metric,
-    only_clusters,
-    to_unit_size,
-)
+from jaxiso.metrics.points import Labels, OnMesh, Points, metric
 from jaxiso.metrics.ring import all_pairs
 from jaxiso.metrics.tiles import TilePlan, TileShape, as_plan, if_planned, shape_for
 

@@ -23,10 +23,11 @@ from jax.core import Tracer
 from jaxtyping import Array, Float
 from numpy.typing import ArrayLike
 
+from jaxiso.metrics.arithmetic import dot
 from jaxiso.metrics.dimension import excess_and_fourth, excess_and_norm_on_host
 from jaxiso.metrics.mesh import ALL
 from jaxiso.metrics.moments import blocks, fourth_power, origin
-from jaxiso.metrics.points import OnMesh, Points, dot, metric
+from jaxiso.metrics.points import OnMesh, Points, metric
 
 
 def _isoscore_on_host(points: np.ndarray, corrected: bool) -> float:

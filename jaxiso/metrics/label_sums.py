@@ -19,9 +19,9 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float, Int
 
+from jaxiso.metrics.arithmetic import dot, in_range, lengths, to_unit_size
 from jaxiso.metrics.clusters import Clusters
 from jaxiso.metrics.mesh import ALL, Rows
-from jaxiso.metrics.points import dot, in_range, lengths, to_unit_size
 
 
 class LabelTiles(NamedTuple):

@@ -9,10 +9,11 @@ import numpy as np
 from jaxtyping import Array, Float
 from sklearn.neighbors import NearestNeighbors
 
+from jaxiso.metrics.arithmetic import scaled
 from jaxiso.metrics.arrays import distinct_rows
 from jaxiso.metrics.blocks import Tiles, by_point, in_places, middles, squares
 from jaxiso.metrics.mesh import ALL
-from jaxiso.metrics.points import OnMesh, Points, metric, scaled
+from jaxiso.metrics.points import OnMesh, Points, metric
 from jaxiso.metrics.ring import all_pairs
 from jaxiso.metrics.spectrum import as_matrix
 from jaxiso.metrics.tiles import any_tile_shape, as_plan

@@ -14,19 +14,11 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
+from jaxiso.metrics.arithmetic import centred, dot, lengths, scaled
 from jaxiso.metrics.clusters import Clusters
 from jaxiso.metrics.dimension import participation_ratio
 from jaxiso.metrics.pairwise import distance_sums
-from jaxiso.metrics.points import (
-    BLOCK,
-    Labels,
-    Points,
-    centred,
-    dot,
-    lengths,
-    metric,
-    scaled,
-)
+from jaxiso.metrics.points import BLOCK, Labels, Points, metric
 from jaxiso.metrics.tiles import TilePlan, TileShape, as_plan, if_planned, shape_for
 
 

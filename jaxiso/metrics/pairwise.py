@@ -15,6 +15,7 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float, Int
 
+from jaxiso.metrics.arithmetic import dot
 from jaxiso.metrics.blocks import (
     Tiles,
     add_by_label,
@@ -29,7 +30,6 @@ from jaxiso.metrics.blocks import (
     sums_of_pair,
 )
 from jaxiso.metrics.mesh import ALL, Rows
-from jaxiso.metrics.points import dot
 from jaxiso.metrics.ring import all_pairs, at
 from jaxiso.metrics.tiles import TilePlan
 

@@ -11,18 +11,11 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float, Int
 
+from jaxiso.metrics.arithmetic import dot, only_clusters, to_unit_size
 from jaxiso.metrics.label_sums import simplified_silhouettes, squared_silhouettes
 from jaxiso.metrics.mesh import ALL, Rows
 from jaxiso.metrics.pairwise import Chosen, distance_sums, distance_sums_of
-from jaxiso.metrics.points import (
-    Labels,
-    OnMesh,
-    Points,
-    dot,
-    metric,
-    only_clusters,
-    to_unit_size,
-)
+from jaxiso.metrics.points import Labels, OnMesh, Points, metric
 from jaxiso.metrics.tiles import (
     TilePlan,
     TileShape,

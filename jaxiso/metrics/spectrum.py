@@ -9,11 +9,12 @@ import numpy as np
 from jax.core import Tracer
 from jaxtyping import Array, Float, Int
 
+from jaxiso.metrics.arithmetic import in_range
 from jaxiso.metrics.arrays import resolution
 from jaxiso.metrics.dimension import entropy_rank, entropy_rank_on_host, singular_values
 from jaxiso.metrics.mesh import ALL
 from jaxiso.metrics.moments import blocks, origin
-from jaxiso.metrics.points import OnMesh, Points, as_points, checked_points, in_range, metric
+from jaxiso.metrics.points import OnMesh, Points, as_points, checked_points, metric
 
 
 def as_matrix(points: Any, *, least: int = 1) -> np.ndarray:

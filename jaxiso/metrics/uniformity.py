@@ -9,9 +9,10 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float
 
+from jaxiso.metrics.arithmetic import dot, in_range
 from jaxiso.metrics.mesh import ALL
 from jaxiso.metrics.moments import unit_rows
-from jaxiso.metrics.points import BLOCK, OnMesh, Points, dot, in_range, metric
+from jaxiso.metrics.points import BLOCK, OnMesh, Points, metric
 from jaxiso.metrics.spectrum import as_matrix
 
 

@@ -9,7 +9,7 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float, Int
 
-from jaxiso.metrics.points import dot
+from jaxiso.metrics.arithmetic import dot
 from jaxiso.models.lstm import lstm_cell
 from jaxiso.models.tokens import BOS, EOS, PAD
 

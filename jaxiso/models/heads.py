@@ -8,7 +8,7 @@ import jax
 from flax import linen as nn
 from jaxtyping import Array, Float
 
-from jaxiso.metrics.points import product_precision
+from jaxiso.metrics.arithmetic import product_precision
 
 
 class LinearHead(nn.Module):

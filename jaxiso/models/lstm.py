@@ -7,7 +7,7 @@ import jax.numpy as jnp
 from flax import linen as nn
 from jaxtyping import Array, Float
 
-from jaxiso.metrics.points import dot
+from jaxiso.metrics.arithmetic import dot
 
 
 class LSTM(nn.Module):

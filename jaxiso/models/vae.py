@@ -12,7 +12,7 @@ import jax.numpy as jnp
 from flax import linen as nn
 from jaxtyping import Array, Float, Int
 
-from jaxiso.metrics.points import dot, product_precision
+from jaxiso.metrics.arithmetic import dot, product_precision
 from jaxiso.models.lstm import LSTM
 from jaxiso.models.tokens import BOS, UNK
 

@@ -9,8 +9,8 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from jaxiso.metrics.arithmetic import dot, lengths
 from jaxiso.metrics.moments import blocks
-from jaxiso.metrics.points import dot, lengths
 
 
 class Center(NamedTuple):

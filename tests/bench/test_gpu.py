@@ -10,7 +10,7 @@ import pytest
 
 from jaxiso.bench import gpu
 from jaxiso.bench.__main__ import main
-from jaxiso.metrics.points import PRECISIONS, precision
+from jaxiso.metrics.arithmetic import PRECISIONS, precision
 
 
 def test_end_to_end(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capsys):

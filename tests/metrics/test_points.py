@@ -9,6 +9,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
+from jaxiso.metrics.arithmetic import dot, in_range, precision, set_precision
 from jaxiso.metrics.clusters import calinski_harabasz_score, davies_bouldin_score
 from jaxiso.metrics.dimension import effective_rank, participation_ratio
 from jaxiso.metrics.directions import isotropy_score, log_partitions, mean_cosine
@@ -22,14 +23,7 @@ from jaxiso.metrics.objectives import (
     triplet_bound,
     triplet_objective,
 )
-from jaxiso.metrics.points import (
-    as_points,
-    dot,
-    in_range,
-    metric,
-    precision,
-    set_precision,
-)
+from jaxiso.metrics.points import as_points, metric
 from jaxiso.metrics.posterior import (
     active_directions,
     active_units,
