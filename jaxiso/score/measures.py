@@ -15,19 +15,18 @@ from jaxiso.cli.console import InputError
 from jaxiso.data.labels import Labels
 from jaxiso.data.vectors import OpenedVectors
 from jaxiso.metrics.errors import Dealt, Estimate, LabelMeans, deal, some_of_each
+from jaxiso.score.background import INTERRUPTED, exit_code
 from jaxiso.score.by_label import by_label
 from jaxiso.score.clusters import Groups
 from jaxiso.score.free import free_measures, of_nonzero
 from jaxiso.score.linear import silhouettes
 from jaxiso.score.options import Options
 from jaxiso.score.pairs import (
-    INTERRUPTED,
     Limits,
     Points,
     Silhouettes,
     dunn,
     euclidean_silhouettes,
-    exit_code,
     without_blocks,
 )
 from jaxiso.score.streaming import Cloud

@@ -7,29 +7,21 @@ sample, which is never below that of all.
 
 from __future__ import annotations
 
-import atexit
-import os
-import sys
-import threading
 import time
-from collections.abc import Callable
-from contextlib import suppress
 from typing import Any, NamedTuple
 
 import jax
 import numpy as np
 from jax.sharding import Mesh
 
-from jaxiso.cli.console import InputError, Progress, Stopped, duration
+from jaxiso.cli.console import InputError, Progress, duration
 from jaxiso.metrics.dunn import dunn_index
 from jaxiso.metrics.errors import Dealt, LabelMeans, some_of_each
 from jaxiso.metrics.host import from_sums, sums_of_rows
 from jaxiso.metrics.sampling import Design, Sampled
 from jaxiso.metrics.silhouette_rows import silhouettes_of_rows
+from jaxiso.score.background import INTERRUPTED, in_background
 from jaxiso.score.streaming import Cloud, Part
-
-INTERRUPTED = (KeyboardInterrupt, Stopped)
-"""Ctrl-C, and a machine's scheduler."""
 
 QUICK = 2**36
 """Multiplications for all pairs that take about a second; more are timed first."""
@@ -291,49 +283,3 @@ def dunn(cloud: Cloud, points: Points | None, codes: np.ndarray, k: int, limits:
         except INTERRUPTED as error:
             text, stopped = f"interrupted: {text}", error
     return Dunn(bound, True, f"Dunn is at most this, {text}", stopped)
-
-
-def in_background(call: Callable[[], Any], seconds: float, info: str, *, quiet: bool) -> Any:
-    """Runs what cannot be interrupted in a thread, which an interruption leaves behind.
-
-    Args:
-        call: the computation.
-        seconds: how long it takes, for the progress bar.
-        info: shown beside it.
-        quiet: no progress bar.
-
-    Raises KeyboardInterrupt or Stopped as they come; the process then ends without waiting.
-    """
-    result: list[Any] = []
-
-    def run() -> None:
-        try:
-            result.append(call())
-        except BaseException as error:
-            result.append(error)
-
-    thread = threading.Thread(target=run, daemon=True)
-    thread.start()
-    try:
-        with Progress("all pairs", round(seconds), unit="seconds", quiet=quiet) as progress:
-            while thread.is_alive():
-                thread.join(1.0)
-                progress.advance(1, info)
-    except INTERRUPTED as stopped:
-        # At its end Python would take the thread down, and JAX wait for its device.
-        atexit.register(_leave, exit_code(stopped))
-        raise
-    if isinstance(result[0], BaseException):
-        raise result[0]
-    return result[0]
-
-
-def exit_code(stopped: BaseException) -> int:
-    """The exit code of a process that was interrupted."""
-    return stopped.code if isinstance(stopped, Stopped) else 130
-
-
-def _leave(code: int) -> None:
-    with suppress(OSError, ValueError):
-        sys.stdout.flush()
-    os._exit(code)

@@ -10,6 +10,7 @@ import jaxiso
 from jaxiso.cli.console import Stopped
 from jaxiso.data.rows import ArrayRows
 from jaxiso.score import pairs
+from jaxiso.score.background import in_background
 from jaxiso.score.by_label import mean_silhouette
 from jaxiso.score.pairs import (
     Limits,
@@ -17,7 +18,6 @@ from jaxiso.score.pairs import (
     Silhouettes,
     dunn,
     euclidean_silhouettes,
-    in_background,
 )
 from jaxiso.score.streaming import Cloud
 from jaxiso.score.values import Value
