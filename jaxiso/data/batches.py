@@ -7,7 +7,7 @@ from typing import Literal, NamedTuple
 
 import numpy as np
 
-from jaxiso.cli.console import InputError
+from jaxiso.cli.console import InputError, several
 from jaxiso.models.tokens import EOS, PAD
 
 
@@ -129,8 +129,8 @@ class Batches:
         kind = "in buckets" if self.batching == "buckets" else "padded to their longest"
         some = f"{lengths[0]}…{lengths[-1]}" if len(lengths) > 1 else str(lengths[0])
         return (
-            f"{len(self):,} batches of {self.batch_size} an epoch, {kind}: {len(lengths)} lengths "
-            f"({some}), {self.padding():.1%} padding"
+            f"{len(self):,} batches of {self.batch_size} an epoch, {kind}: "
+            f"{several(len(lengths), 'length')} ({some}), {self.padding():.1%} padding"
         )
 
     def _cut(self, members: np.ndarray) -> list[np.ndarray]:

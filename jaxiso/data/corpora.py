@@ -113,7 +113,8 @@ class Corpus:
     """Sentences to train on, to watch and to test on.
 
     Attributes:
-        name: a key of `CORPORA`, or the file's or folder's name.
+        name: a key of `CORPORA`; or the file's or folder's name, "own-" before it if it is such a
+            key.
         classes: label names, in label order; empty where there are no labels.
         source: where it was read from, for people.
         how: how the splits came about, for people.
@@ -283,6 +284,7 @@ def _own_facts(given: str) -> CorpusFacts:
     is_file = path.name.endswith(FILE_KINDS)
     if path.is_dir() or (path.exists() and is_file):
         name = path.resolve().name.split(".")[0] or path.name
+        name = f"own-{name}" if name in CORPORA else name  # not taken for that corpus by any table
         classes = class_names(path) if path.is_dir() else ()
         return CorpusFacts(name=name, about="a corpus of one's own", page="", classes=classes)
     allowed = f"{', '.join(CORPORA)}, or a file ({', '.join(FILE_KINDS)}) or folder"

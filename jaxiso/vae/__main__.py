@@ -7,7 +7,7 @@ from pathlib import Path
 
 from jaxiso.cli.command import run_command
 from jaxiso.cli.parsing import parse
-from jaxiso.vae.configs import default_name, with_defaults
+from jaxiso.vae.configs import default_name
 from jaxiso.vae.options import ABOUT, ABOUT_EVALUATE, EvaluateOptions, Options
 
 PROG = "python -m jaxiso.vae"
@@ -45,7 +45,7 @@ def train(arguments: list[str]) -> None:
     if options.dry_run:
         training.print_estimate(text, config)
         return
-    name = default_name(with_defaults(options), text.corpus.name)
+    name = default_name(options, text.corpus.name, config["sentences"])
     directory = options.out or Path("runs") / name
     open_and_work(
         directory,

@@ -9,16 +9,21 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any, Literal, get_args, get_origin
 
+from jaxiso import papers
 from jaxiso.cli.configs import determining, run_name
 from jaxiso.cli.console import InputError
 from jaxiso.cli.files import plain_name
 from jaxiso.cli.options import fields_of
-from jaxiso.vae.options import DEFAULTS, OF_TARGET, SMALL, Options, has_target, weighs_kl
+from jaxiso.vae.options import DEFAULTS, LARGE, OF_TARGET, SMALL, Options, has_target, weighs_kl
 
 
-def corpus_defaults(corpus: str) -> dict[str, Any]:
-    """The defaults of the options that depend on the corpus."""
-    return SMALL if corpus == "lee" else DEFAULTS
+def corpus_defaults(corpus: str, sentences: int = LARGE) -> dict[str, Any]:
+    """The defaults of the options that depend on the corpus, and on its sentences to train on."""
+    if corpus == "lee":
+        return SMALL
+    if corpus in papers.VAE_CORPORA or sentences >= LARGE:
+        return DEFAULTS
+    return SMALL | {"max_length": None}  # none of one's own sentences is cut unless that is asked
 
 
 def kl_words(config: Mapping[str, Any]) -> list[str]:
@@ -61,21 +66,21 @@ def run_config(options: Options) -> dict[str, Any]:
     return chosen
 
 
-def with_defaults(options: Options) -> Options:
-    """Fills in what depends on the corpus."""
-    usual = corpus_defaults(options.corpus)
+def with_defaults(options: Options, sentences: int = LARGE) -> Options:
+    """Fills in what depends on the corpus, and on its sentences to train on."""
+    usual = corpus_defaults(options.corpus, sentences)
     if weighs_kl(vars(options)):
         usual = {name: value for name, value in usual.items() if name not in OF_TARGET}
     return replace(options, **{k: v for k, v in usual.items() if getattr(options, k) is None})
 
 
-def fitted(options: Options, updates: int) -> Options:
+def fitted(options: Options, updates: int, sentences: int = LARGE) -> Options:
     """Fills in what depends on how many updates there are.
 
     A rise takes as many as is usual for the corpus (in the paper, about a quarter of them), but no
     more than a third: it would not end in a short training.
     """
-    rise = min(corpus_defaults(options.corpus)["ramp"], max(1, updates // 3))
+    rise = min(corpus_defaults(options.corpus, sentences)["ramp"], max(1, updates // 3))
     found: dict[str, Any] = {}
     if has_target(vars(options)) and options.ramp is None:
         found["ramp"] = rise
@@ -84,13 +89,15 @@ def fitted(options: Options, updates: int) -> Options:
     return replace(options, **found)
 
 
-def default_name(options: Options, corpus: str) -> str:
+def default_name(options: Options, corpus: str, sentences: int = LARGE) -> str:
     """The default name of the run directory: the model, and what is not the default.
 
     Args:
-        options: with defaults.
+        options: of the training.
         corpus: its name.
+        sentences: of it, to train on.
     """
+    options = with_defaults(options, sentences)
     parts = [plain_name(corpus), options.posterior]
     if options.objective != "vae":
         parts.append(options.objective)
@@ -100,7 +107,7 @@ def default_name(options: Options, corpus: str) -> str:
     named = ("corpus", "posterior", "objective", "C", "seeds", "epochs")
     chosen, usual = (
         {name: value for name, value in determining(found).items() if name not in named}
-        for found in (options, with_defaults(Options(corpus=options.corpus)))
+        for found in (options, with_defaults(Options(corpus=options.corpus), sentences))
     )
     if options.ramp is None:  # there is no target
         del usual["ramp"], chosen["ramp"]

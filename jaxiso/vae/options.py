@@ -42,8 +42,9 @@ them (isotropic); none trains an autoencoder. The KL is held at a target C; or, 
 its weight is annealed (--annealing) or a part of it is free (--free-bits), against collapse.
 
 With no corpus named it trains a small model on sentences of the Lee news corpus, which ships inside
-gensim; the other corpora have the paper's sizes as defaults. A run that was interrupted goes on
-with the same command (without --overwrite), and ends in the same numbers.
+gensim. dbpedia and yahoo have the paper's sizes as defaults; any other corpus too, unless it is
+small: with fewer than 20,000 sentences to train on it has the small model's. A run that was
+interrupted goes on with the same command (without --overwrite), and ends in the same numbers.
 
 python -m jaxiso.vae evaluate RUN [RUN …] evaluates trained models; it has a --help of its own.
 """
@@ -105,7 +106,9 @@ SMALL: dict[str, Any] = {
     "embedding_dim": 64,
     "hidden_dim": 128,
 }
-"""For lee: minutes on two cores."""
+"""For lee, and other corpora that are small: minutes on two cores."""
+LARGE = 20_000
+"""Sentences to train on that the paper's sizes are for; it has 100,000 and more."""
 OF_TARGET = {"C", "ramp"}
 """What a loss without a target KL has no use for."""
 FEWEST = 8
@@ -123,13 +126,14 @@ class Options(ProcessOptions):
     label; or a folder with train, validation and test.jsonl."""
     data_dir: DataDir = None
     C: Annotated[tuple[float, ...] | None, Gt(0), TRAINING, arg(metavar="FLOAT [FLOAT ...]")] = None
-    """Target KL, in nats. By default 15, as in the paper's Tables 2 and 3; 5 for lee. Several: all
+    """Target KL, in nats. By default 15, as in the paper's Tables 2 and 3; 5 for a small
+    corpus. Several: all
     seeds with each of them train side by side, and are told apart in tables and by evaluate."""
     beta: Annotated[float, Ge(0)] = papers.VAE["beta"]
     """Weight of the distance of the KL from its target, or of the KL where it has none."""
     ramp: CountByCorpus = None
-    """Updates over which the target rises from 0 to C. By default 5000, or 500 for lee; no more
-    than a third of the training."""
+    """Updates over which the target rises from 0 to C. By default 5000, or 500 for a small
+    corpus; no more than a third of the training."""
     annealing: Annotated[Literal["linear", "cyclical"] | None, LATER] = None
     """In place of a target KL: the ELBO, in which the weight of the KL rises from 0 to --beta once
     (linear: Bowman et al., 2016) or four times, each time over half a cycle (cyclical: Fu et al.,
@@ -150,27 +154,27 @@ class Options(ProcessOptions):
     samples: Count = 1
     """Draws of the latent code a sentence, for iwae."""
     seeds: CountByCorpus = None
-    """Number of seeds. By default 3; 1 for lee."""
+    """Number of seeds. By default 3; 1 for a small corpus."""
     seed: Seed = 0
     epochs: CountByCorpus = None
-    """By default 20; 40 for lee."""
+    """By default 20; 40 for a small corpus."""
     batch_size: CountByCorpus = None
-    """Sentences an update. By default 128; 32 for lee."""
+    """Sentences an update. By default 128; 32 for a small corpus."""
     batching: Literal["buckets", "faithful"] = "buckets"
     """buckets: sentences of like length together. faithful: at random, as the authors did."""
     lr: Annotated[float, Gt(0)] = papers.VAE["lr"]
     """Learning rate of Adam."""
     vocabulary: Annotated[int | None, Ge(2), DATA] = None
-    """Words, unk included. By default 12000; 3000 for lee."""
+    """Words, unk included. By default 12000; 3000 for a small corpus."""
     max_length: CountByCorpus = None
     """Words of a sentence; longer ones are cut, with a note. By default no limit; 30 for lee."""
     sentence_rule: Literal["first", "cut"] | None = None
     """Of each text, first: its first sentence; cut: all of it, up to --max-length. By default first
     for dbpedia and yahoo, cut for the others."""
     embedding_dim: Annotated[CountByCorpus, TRAINING] = None
-    """By default 200; 64 for lee."""
+    """By default 200; 64 for a small corpus."""
     hidden_dim: CountByCorpus = None
-    """Of both LSTMs. By default 512; 128 for lee."""
+    """Of both LSTMs. By default 512; 128 for a small corpus."""
     latent_dim: Count = papers.VAE["latent_dim"]
     """Dimensions of the latent code."""
     checkpoint_every: Annotated[int, Ge(0), FREE, OUTPUT] = 500

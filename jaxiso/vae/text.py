@@ -15,9 +15,9 @@ from jaxiso.cli.options import flag
 from jaxiso.data.batches import Batches
 from jaxiso.data.corpora import Corpus, load_corpus
 from jaxiso.data.vocabulary import Vocabulary
-from jaxiso.vae.configs import fitted, run_config, targets_of, with_defaults
+from jaxiso.vae.configs import corpus_defaults, fitted, run_config, targets_of, with_defaults
 from jaxiso.vae.experiment import VAEConfig
-from jaxiso.vae.options import Options, has_target
+from jaxiso.vae.options import LARGE, Options, has_target
 
 TRAIN_SAMPLE = 2000
 
@@ -61,15 +61,24 @@ def load_text(
     Raises:
         InputError: the corpus cannot be found or used, or nothing but unk would be left.
     """
-    seed, size = config["seed"], config["batch_size"]
-    found = load_corpus(
+    return _as_ids(_load_words(config, corpus, data_dir=data_dir, quiet=quiet), config, quiet)
+
+
+def _load_words(
+    config: Mapping[str, Any], corpus: str, *, data_dir: Path | str | None, quiet: bool
+) -> Corpus:
+    return load_corpus(
         corpus,
         data_dir=data_dir,
         max_length=config["max_length"],
         sentence_rule=config["sentence_rule"],
-        seed=seed,
+        seed=config["seed"],
         quiet=quiet,
     )
+
+
+def _as_ids(found: Corpus, config: Mapping[str, Any], quiet: bool) -> Text:
+    seed, size = config["seed"], config["batch_size"]
     vocabulary = Vocabulary.build(found.train.sentences, config["vocabulary"], quiet=quiet)
     train = vocabulary.encode_all(found.train.sentences, "train", quiet=quiet)
     dev = vocabulary.encode_all(found.dev.sentences, "dev", quiet=quiet)
@@ -89,15 +98,25 @@ def load_training(options: Options) -> tuple[Text, dict[str, Any]]:
     Raises:
         InputError: as `load_text`; or options that do not fit the length of the training.
     """
-    first = run_config(with_defaults(options))
-    text = load_text(first, options.corpus, data_dir=options.data_dir, quiet=options.quiet)
-    chosen = fitted(options, first["epochs"] * len(text.train))
-    return text, {"experiment": "vae", **run_config(with_defaults(chosen)), **text.facts}
+    given = run_config(with_defaults(options))
+    words = _load_words(given, options.corpus, data_dir=options.data_dir, quiet=options.quiet)
+    sentences = len(words.train)
+    first = run_config(with_defaults(options, sentences))
+    text = _as_ids(words, first, options.quiet)
+    chosen = with_defaults(fitted(options, first["epochs"] * len(text.train), sentences), sentences)
+    return text, {"experiment": "vae", **run_config(chosen), **text.facts}
 
 
 def announce(text: Text, config: Mapping[str, Any], *, quiet: bool) -> None:
     """Says what is about to be trained, and for the default corpus what the paper's run is."""
     note(f"corpus: {text.corpus.name}, from {text.corpus.source}", quiet=quiet)
+    name, sentences = text.corpus.name, len(text.corpus.train)
+    if corpus_defaults(name, sentences) != corpus_defaults(name):
+        note(
+            f"a small corpus, of fewer than {LARGE:,} sentences to train on: what is not given is "
+            "that of a small model, see --help",
+            quiet=quiet,
+        )
     note(f"batches: {text.train.describe()}", quiet=quiet)
     announce_kl(config, len(text.train) * config["epochs"], quiet=quiet)
     if text.corpus.where["corpus"] != "lee":

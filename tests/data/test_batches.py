@@ -108,7 +108,7 @@ def test_buckets_pad_less():
     assert buckets.padding() < 0.3 < 0.5 < faithful.padding()
     assert buckets.describe().startswith("63 batches of 32 an epoch, in buckets: 6 lengths (")
     assert "padded to their longest" in faithful.describe()
-    assert "1 lengths (4), 50.0% padding" in Batches(encoded([4]), 2).describe()
+    assert "1 length (4), 50.0% padding" in Batches(encoded([4]), 2).describe()
 
 
 def test_bad_batches():

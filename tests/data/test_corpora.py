@@ -465,7 +465,9 @@ def test_a_corpus_remembers_where_it_was(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     assert again(read("mine.txt")) == {"corpus": str(tmp_path / "mine.txt"), "data_dir": None}
     monkeypatch.chdir(tmp_path)
-    assert again(read("data/dbpedia"))["corpus"] == str(tmp_path / "data" / "dbpedia")
+    found = read("data/dbpedia")
+    assert found.name == "own-dbpedia"  # no table takes it for the paper's
+    assert again(found)["corpus"] == str(tmp_path / "data" / "dbpedia")
     monkeypatch.chdir(tmp_path)
     known = {"corpus": "dbpedia", "data_dir": str(tmp_path / "data")}
     assert again(read("dbpedia", data_dir="data")) == known

@@ -88,6 +88,9 @@ def test_bad_options_of_an_evaluation(options, message):
 def test_a_paper_corpus_has_the_papers_settings():
     config = determining(with_defaults(Options(corpus="dbpedia"))) | {"sentences": 140_000}
     assert unlike(config, vae_settings("dbpedia")) == {}
+    assert with_defaults(Options(corpus="dbpedia"), 100) == with_defaults(Options(corpus="dbpedia"))
+    assert with_defaults(Options(corpus="own.txt"), 19_999).epochs == 40
+    assert with_defaults(Options(corpus="own.txt"), 20_000).epochs == 20
     small = determining(with_defaults(Options()))
     assert small["hidden_dim"] == 128 and small["C"] == [5] and "out" not in small
 

@@ -17,11 +17,11 @@ from jaxiso.cli.configs import determining
 from jaxiso.cli.console import InputError
 from jaxiso.run_files import read_config
 from jaxiso.seeds import ONE_DEVICE
-from jaxiso.vae.configs import complete_config, with_defaults
+from jaxiso.vae.configs import complete_config, default_name, with_defaults
 from jaxiso.vae.evaluate import load_models
 from jaxiso.vae.experiment import VAEConfig, make_vae
 from jaxiso.vae.options import Options
-from jaxiso.vae.text import announce_kl, load_text, load_training
+from jaxiso.vae.text import announce, announce_kl, load_text, load_training
 from jaxiso.vae.train import MEASURED, measure, start
 
 from .conftest import SIZES, SMALL, run_main
@@ -190,8 +190,18 @@ def test_default_corpus_is_announced(tmp_path, capsys, monkeypatch):
 def test_a_corpus_that_is_not_known(corpus):
     with pytest.raises(InputError, match="dbpedia"):
         run_main("--corpus", "dbpedai")
-    text, config = load_training(with_defaults(Options(corpus=str(corpus), quiet=True)))
-    assert config["tokens"] == text.train.tokens and config["seeds"] == 3
+
+
+def test_a_small_corpus_has_a_small_model(corpus, capsys):
+    options = Options(corpus=str(corpus), hidden_dim=12)
+    text, config = load_training(options)
+    announce(text, config, quiet=False)
+    assert "fewer than 20,000 sentences" in capsys.readouterr().err
+    assert config["tokens"] == text.train.tokens and config["seeds"] == 1 and config["C"] == 5
+    assert (config["hidden_dim"], config["vocabulary"], config["max_length"]) == (12, 3000, None)
+    assert complete_config(config, "run") == config
+    name = default_name(options, text.corpus.name, config["sentences"])
+    assert name == "toy-isotropic-C5-1seeds-40epochs-hiddendim12"
 
 
 def test_operations_grow_with_the_vocabulary():
