@@ -32,13 +32,7 @@ from jaxiso.checkpoints import (
 )
 from jaxiso.cli.configs import differences
 from jaxiso.cli.console import InputError, is_disk_full, note
-from jaxiso.cli.files import (
-    json_bytes,
-    locked,
-    read_object,
-    replacing,
-    write_json,
-)
+from jaxiso.cli.files import json_bytes, locked, read_object, replacing, write_json
 from jaxiso.cli.machine import is_first, of_all, origin, wait_for_all
 from jaxiso.manifest import MANIFEST, damage, expect, verify
 from jaxiso.run_files import (

@@ -13,12 +13,7 @@ from jaxiso.cli.parsing import parse
 
 def main(arguments: Sequence[str] | None = None) -> None:
     """Measures, prints a table for each part, and writes the figures where --json asks for them."""
-    options = parse(
-        Options,
-        prog="python -m jaxiso.bench",
-        description=ABOUT,
-        arguments=arguments,
-    )
+    options = parse(Options, prog="python -m jaxiso.bench", description=ABOUT, arguments=arguments)
     # Late, so that --help and a wrong option are answered at once.
     from datetime import UTC, datetime
     from importlib import import_module

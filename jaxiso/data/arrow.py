@@ -128,10 +128,7 @@ def _reader(
 
 
 def _file(
-    path: Path,
-    schema: pa.Schema,
-    n: int,
-    batches: Callable[[Sequence[str], int, int], Batches],
+    path: Path, schema: pa.Schema, n: int, batches: Callable[[Sequence[str], int, int], Batches]
 ) -> ColumnFile:
     def read(name: str) -> pa.ChunkedArray:
         kind = schema.field(name).type

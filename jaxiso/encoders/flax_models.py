@@ -42,11 +42,7 @@ class FlaxModel:
         )
 
     def states(
-        self,
-        ids: np.ndarray,
-        mask: np.ndarray,
-        layers: tuple[int, ...],
-        weights: np.ndarray | None,
+        self, ids: np.ndarray, mask: np.ndarray, layers: tuple[int, ...], weights: np.ndarray | None
     ) -> np.ndarray:
         """States of some layers: of every token, or their weighted sums."""
         shape = self._architecture

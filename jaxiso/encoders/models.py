@@ -44,11 +44,7 @@ class Model(Protocol):
         ...
 
     def states(
-        self,
-        ids: np.ndarray,
-        mask: np.ndarray,
-        layers: tuple[int, ...],
-        weights: np.ndarray | None,
+        self, ids: np.ndarray, mask: np.ndarray, layers: tuple[int, ...], weights: np.ndarray | None
     ) -> np.ndarray:
         """States of some layers: of every token, or their weighted sums.
 

@@ -56,11 +56,7 @@ class TorchModel:
         return pooled / np.maximum(np.linalg.norm(pooled, axis=1, keepdims=True), np.float32(1e-12))
 
     def states(
-        self,
-        ids: np.ndarray,
-        mask: np.ndarray,
-        layers: tuple[int, ...],
-        weights: np.ndarray | None,
+        self, ids: np.ndarray, mask: np.ndarray, layers: tuple[int, ...], weights: np.ndarray | None
     ) -> np.ndarray:
         """States of some layers: of every token, or their weighted sums."""
         seen = mask.copy()

@@ -98,10 +98,7 @@ def print_tables(texts: Texts, found: Sequence[Measured], seconds: float) -> Non
 
 
 def _table(
-    title: str,
-    names: Mapping[str, str],
-    layers: Sequence[Mapping[str, Value]],
-    remarks: list[str],
+    title: str, names: Mapping[str, str], layers: Sequence[Mapping[str, Value]], remarks: list[str]
 ) -> Table:
     """A row a layer; what there is to say of a number is added to `remarks`."""
     table = Table(title=Text(title), title_justify="left")

@@ -7,7 +7,7 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Array, Float
+from jaxtyping import Array, Bool, Float
 
 from jaxiso.metrics.mesh import ALL, Rows
 
@@ -97,6 +97,17 @@ def to_unit_size(points: Float[Array, "n d"], rows: Rows = ALL) -> Float[Array, 
     It keeps squared distances inside the range of float32, and rounds nothing.
     """
     return scaled(in_range(points, rows=rows), rows)[0]
+
+
+def to_unit_length(
+    points: Float[Array, "n d"],
+) -> tuple[Float[Array, "n d"], Bool[Array, "n 1"]]:
+    """Points divided by their lengths, and which have one; those at the origin stay there."""
+    points = in_range(points, axis=1)
+    size = jax.lax.stop_gradient(jnp.max(jnp.abs(points), axis=1, keepdims=True))
+    x = points / jnp.where(size > 0, size, 1)
+    squares = jnp.sum(x**2, axis=1, keepdims=True)
+    return x * jax.lax.rsqrt(jnp.where(squares > 0, squares, 1)), size > 0
 
 
 def scaled(

@@ -266,10 +266,7 @@ def _widen(sums: Float[Array, "tile_a 1"], b: Tiles) -> Float[Array, "tile_a wid
 
 
 def spread(
-    table_a: Float[Array, "tile_a _"],
-    a: Tiles,
-    table_b: Float[Array, "tile_b _"],
-    b: Tiles,
+    table_a: Float[Array, "tile_a _"], a: Tiles, table_b: Float[Array, "tile_b _"], b: Tiles
 ) -> Float[Array, "tile_a tile_b"]:
     """For points i and j, what a table by label has of i for the label of j, plus of j for i's."""
     of_a, of_b = _towards(table_a, b), _towards(table_b, a)

@@ -16,6 +16,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike
 
+from jaxiso.metrics.moments import unit_rows
+
 ROWS = 65_536  # taken to float64 at once
 
 
@@ -205,14 +207,11 @@ def _codes(groups: Any, n: int) -> tuple[np.ndarray, int]:
 
 def _unit(points: np.ndarray, first: int = 0) -> np.ndarray:
     """Points of length one, float64; ValueError, which counts from `first`, for one at zero."""
-    size = np.abs(points).max(axis=1, keepdims=True).astype(np.float64)
-    if not size.all():
-        raise ValueError(
-            f"points[{first + int(np.argmin(size != 0))}] is zero, which has no direction: leave "
-            "it out."
-        )
-    scaled = points / size
-    return scaled / np.linalg.norm(scaled, axis=1, keepdims=True)
+    unit, directed = unit_rows(points.astype(np.float64))
+    if not directed.all():
+        number = first + int(np.argmin(directed))
+        raise ValueError(f"points[{number}] is zero, which has no direction: leave it out.")
+    return unit
 
 
 def _sums(points: np.ndarray, codes: np.ndarray, k: int) -> np.ndarray:

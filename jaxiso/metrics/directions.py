@@ -16,7 +16,7 @@ from jaxtyping import Array, Float
 from numpy.typing import ArrayLike
 from scipy.special import logsumexp
 
-from jaxiso.metrics.arithmetic import dot, in_range, lengths
+from jaxiso.metrics.arithmetic import dot, lengths, to_unit_length
 from jaxiso.metrics.mesh import ALL, Rows
 from jaxiso.metrics.moments import blocks, unit_rows
 from jaxiso.metrics.points import OnMesh, Points, metric
@@ -74,13 +74,9 @@ def _mean_cosine(
     """The mean cosine, and how many points are at the origin."""
     rows = mesh or ALL
     n = rows.count(points)
-    points = in_range(points, axis=1)
-    size = jax.lax.stop_gradient(jnp.max(jnp.abs(points), axis=1, keepdims=True))
-    x = points / jnp.where(size > 0, size, 1)
-    squares = jnp.sum(x**2, axis=1, keepdims=True)
-    unit = x * jax.lax.rsqrt(jnp.where(squares > 0, squares, 1))
+    unit, directed = to_unit_length(points)
     total = jnp.sum(rows.sum(unit) ** 2)
-    zeros = rows.sum((size[:, 0] == 0).astype(points.dtype))
+    zeros = rows.sum((~directed[:, 0]).astype(points.dtype))
     return (total - jnp.sum(rows.sum(unit**2))) / n / (n - 1), zeros
 
 

@@ -11,6 +11,7 @@ As in `jaxiso.metrics.host`, each function returns a function of rows.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from functools import partial
 from typing import Any, NamedTuple
 
 import jax
@@ -28,6 +29,7 @@ from jaxiso.metrics.host import (
     scores,
     towards,
 )
+from jaxiso.metrics.moments import unit_rows
 
 # Numbers of a block of points, or of their distances to labels: 8 MB.
 BLOCK = 2**20
@@ -148,25 +150,18 @@ def simplified(
 
 def _reader(points: np.ndarray, metric: str) -> Callable[[np.ndarray], np.ndarray]:
     if metric == "cosine":
-        return lambda rows: unit_rows(points[rows], rows)
+        return partial(_of_unit_length, points)
     if points.dtype.kind in "iu" or points.dtype.itemsize > 4:  # squares of others are in range
         points = as_double(points)
     return lambda rows: points[rows].astype(np.float64, copy=False)
 
 
-def unit_rows(points: np.ndarray, rows: Int[np.ndarray, " m"]) -> Float[np.ndarray, "m d"]:
-    """Points of unit length, in float64.
-
-    Raises:
-        ValueError: one is zero; the message has its number from `rows`.
-    """
-    x = points.astype(np.float64)
-    size = np.abs(x).max(axis=1, keepdims=True)
-    if not size.all():
-        refuse_zero(int(rows[np.argmin(size)]))
-    x /= size
-    x /= np.sqrt(np.einsum("ij,ij->i", x, x))[:, None]
-    return x
+def _of_unit_length(points: np.ndarray, rows: Int[np.ndarray, " m"]) -> Float[np.ndarray, "m d"]:
+    """Some points, in float64; raises the ValueError for one that is zero."""
+    unit, directed = unit_rows(points[rows].astype(np.float64))
+    if not directed.all():
+        refuse_zero(int(rows[np.argmin(directed)]))
+    return unit
 
 
 def refuse_zeros(points: Any) -> None:

@@ -160,11 +160,7 @@ def _from_covariance(xp, matrix, n: int | None = None):
 
 
 def isoscore_star(
-    points: Any,
-    reference_covariance: Any = None,
-    zeta: Any = 0.2,
-    *,
-    mesh: Any = None,
+    points: Any, reference_covariance: Any = None, zeta: Any = 0.2, *, mesh: Any = None
 ) -> Float[Array, ""]:
     """IsoScore* of a batch: IsoScore of its covariance, shrunk towards one of a larger sample.
 

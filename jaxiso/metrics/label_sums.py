@@ -19,7 +19,7 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float, Int
 
-from jaxiso.metrics.arithmetic import dot, in_range, lengths, to_unit_size
+from jaxiso.metrics.arithmetic import dot, lengths, to_unit_length, to_unit_size
 from jaxiso.metrics.clusters import Clusters
 from jaxiso.metrics.mesh import ALL, Rows
 
@@ -90,25 +90,39 @@ class LabelTiles(NamedTuple):
         return found.ravel()[self.place]
 
 
-def squared_silhouettes(
+def silhouettes_without_pairs(
     points: Float[Array, "n d"],
     codes: Int[Array, " n"],
     k: int,
     metric: str,
     rows: Rows = ALL,
+    *,
+    simplified: bool = False,
 ) -> Float[Array, " n"]:
     """Silhouettes under "sqeuclidean" or "cosine" distance, in O(n·d·K).
 
-    NaN if a point is zero under cosine. On a mesh only sums by label go from device to device.
+    Simplified ones, also under "euclidean", are from distances to centroids, under cosine to their
+    directions. NaN if a point is zero under cosine. On a mesh only sums by label go from device to
+    device.
     """
     x, usable = _prepared(points, metric, rows)
-    clusters = _clusters(x, codes, k, rows)
-    squares = jnp.sum(clusters.offsets**2, axis=1)
-    counts = clusters.counts
-    spread = rows.everywhere(jax.ops.segment_sum(rows.only(squares), codes, k))
+    offsets, *shared = Clusters.of(x, codes, k, rows)
+    clusters = Clusters(offsets, *rows.here(shared))
+    tiles = LabelTiles.of(rows.only(codes, fill=k), k)
+    if simplified:
+        found = tiles.each(*_simplified(x, codes, clusters, metric))
+    else:
+        found = tiles.each(*_squared(codes, clusters, metric, rows))
+    return jnp.where(usable, found, jnp.nan)
+
+
+def _squared(codes: Array, clusters: Clusters, metric: str, rows: Rows):
+    """What `LabelTiles.each` takes."""
+    squares, counts = jnp.sum(clusters.offsets**2, axis=1), clusters.counts
+    spread = rows.everywhere(jax.ops.segment_sum(rows.only(squares), codes, len(counts)))
     spread = rows.here(spread) / jnp.maximum(counts, 1)
     # Unit vectors are rounded, so that the same direction comes in several.
-    smallest = (8 * float(jnp.finfo(x.dtype).eps)) ** 2 if metric == "cosine" else 0.0
+    smallest = (8 * float(jnp.finfo(squares.dtype).eps)) ** 2 if metric == "cosine" else 0.0
 
     def scores(squares, label):
         means = squares + spread[None, :]
@@ -116,25 +130,11 @@ def squared_silhouettes(
         cohesion = means[:, label] * counts[label] / jnp.maximum(counts[label] - 1, 1)
         return _scores(cohesion, means, label, counts)
 
-    found = LabelTiles.of(rows.only(codes, fill=k), k).each(
-        clusters.offsets, clusters.away_from, scores
-    )
-    return jnp.where(usable, found, jnp.nan)
+    return clusters.offsets, clusters.away_from, scores
 
 
-def simplified_silhouettes(
-    points: Float[Array, "n d"],
-    codes: Int[Array, " n"],
-    k: int,
-    metric: str,
-    rows: Rows = ALL,
-) -> Float[Array, " n"]:
-    """Silhouettes from distances to centroids, under cosine to their directions, in O(n·d·K).
-
-    NaN if a point is zero under cosine. On a mesh only sums by label go from device to device.
-    """
-    x, usable = _prepared(points, metric, rows)
-    clusters = _clusters(x, codes, k, rows)
+def _simplified(x: Array, codes: Array, clusters: Clusters, metric: str):
+    """What `LabelTiles.each` takes."""
     offsets, away_from, vanished = clusters.offsets, clusters.away_from, None
     if metric == "cosine":
         centroids = clusters.rounded + clusters.rest
@@ -154,8 +154,7 @@ def simplified_silhouettes(
             distances = jnp.where(vanished[None, :], 2, squares)
         return _scores(distances[:, label], distances, label, clusters.counts)
 
-    found = LabelTiles.of(rows.only(codes, fill=k), k).each(offsets, away_from, scores)
-    return jnp.where(usable, found, jnp.nan)
+    return offsets, away_from, scores
 
 
 def _scores(cohesion: Array, distances: Array, label: Array, counts: Array) -> Array:
@@ -167,17 +166,9 @@ def _scores(cohesion: Array, distances: Array, label: Array, counts: Array) -> A
     return jnp.where(defined, (separation - cohesion) / jnp.where(defined, largest, 1), 0)
 
 
-def _clusters(points: Array, codes: Array, k: int, rows: Rows) -> Clusters:
-    offsets, *shared = Clusters.of(points, codes, k, rows)
-    return Clusters(offsets, *rows.here(shared))
-
-
 def _prepared(points: Array, metric: str, rows: Rows) -> tuple[Array, Array]:
     """Points of about unit size, or of unit length, and whether all have a direction."""
     if metric != "cosine":
         return to_unit_size(points, rows), jnp.asarray(True)
-    points = in_range(points, axis=1)
-    size = jax.lax.stop_gradient(jnp.max(jnp.abs(points), axis=1, keepdims=True))
-    x = points / jnp.where(size > 0, size, 1)
-    squares = jnp.sum(x**2, axis=1, keepdims=True)
-    return x * jax.lax.rsqrt(jnp.where(squares > 0, squares, 1)), rows.all(size > 0)
+    x, directed = to_unit_length(points)
+    return x, rows.all(directed)

@@ -63,12 +63,10 @@ def fourth_power(points: np.ndarray) -> float:
 
 
 def unit_rows(x: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Rows divided by their lengths, also where the squares of these are out of range.
-
-    Returns:
-        Those, zeros where a row has no direction; and which rows have one, as ones and zeros.
-    """
-    size = np.abs(x).max(axis=1, keepdims=True)
-    x = x / np.where(size > 0, size, 1)
-    x /= np.where(size > 0, np.linalg.norm(x, axis=1, keepdims=True), 1)
-    return x, (size[:, 0] > 0).astype(np.float64)
+    """Rows divided by their lengths, zeros where they are zero; and which are not, (n,)."""
+    size = np.abs(x).max(axis=1)
+    directed = size > 0
+    # Divided by the largest number first, as squares of small ones are zero.
+    unit = x / np.where(directed, size, 1)[:, None]
+    unit /= np.where(directed, np.sqrt(np.einsum("ij,ij->i", unit, unit)), 1)[:, None]
+    return unit, directed

@@ -12,18 +12,11 @@ import numpy as np
 from jaxtyping import Array, Float, Int
 
 from jaxiso.metrics.arithmetic import dot, only_clusters, to_unit_size
-from jaxiso.metrics.label_sums import simplified_silhouettes, squared_silhouettes
+from jaxiso.metrics.label_sums import silhouettes_without_pairs
 from jaxiso.metrics.mesh import ALL, Rows
 from jaxiso.metrics.pairwise import Chosen, distance_sums, distance_sums_of
 from jaxiso.metrics.points import Labels, OnMesh, Points, metric
-from jaxiso.metrics.tiles import (
-    TilePlan,
-    TileShape,
-    as_plan,
-    if_planned,
-    plan_tiles,
-    shape_for,
-)
+from jaxiso.metrics.tiles import TilePlan, TileShape, as_plan, if_planned, plan_tiles, shape_for
 
 
 @metric(translate=True, scale=True, plan=shape_for, by_point=True)
@@ -124,8 +117,7 @@ def _from_centroids(
     points: Array, labels: Array, kind: str, simplified: bool, k: int | None, rows: Rows
 ) -> Float[Array, " n"]:
     assert k is not None  # `points.metric` sees to it
-    way = simplified_silhouettes if simplified else squared_silhouettes
-    found = way(points, labels, k, kind, rows)
+    found = silhouettes_without_pairs(points, labels, k, kind, rows, simplified=simplified)
     ones = rows.only(jnp.ones_like(labels))
     counts = rows.everywhere(jax.ops.segment_sum(ones, labels, k))
     return only_clusters(found, counts, rows.number(points))

@@ -25,12 +25,7 @@ from jaxiso.metrics.host import Silhouettes
 from jaxiso.metrics.labels import as_codes, as_given_codes
 from jaxiso.metrics.mesh import power_of_two
 from jaxiso.metrics.points import checked_points
-from jaxiso.metrics.silhouette_programs import (
-    from_centroids,
-    from_directions,
-    from_pairs,
-    of_rows,
-)
+from jaxiso.metrics.silhouette_programs import from_centroids, from_directions, from_pairs, of_rows
 from jaxiso.metrics.tiles import TileShape, tile_shape
 
 METRICS = ("euclidean", "cosine", "sqeuclidean", "precomputed")

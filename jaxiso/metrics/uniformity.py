@@ -9,7 +9,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float
 
-from jaxiso.metrics.arithmetic import dot, in_range
+from jaxiso.metrics.arithmetic import dot, to_unit_length
 from jaxiso.metrics.mesh import ALL
 from jaxiso.metrics.moments import unit_rows
 from jaxiso.metrics.points import BLOCK, OnMesh, Points, metric
@@ -63,7 +63,7 @@ def uniformity(points: Points, *, t: float = 2.0, mesh: OnMesh = None) -> Float[
         -8.0
     """
     rows = mesh or ALL
-    unit = _unit(in_range(points, axis=1))
+    unit, _ = to_unit_length(points)
     m = unit.shape[0]
     every = rows.gathered(unit).reshape(-1, unit.shape[1])
     real = jnp.ones(m, bool) if rows.real is None else rows.real
@@ -87,13 +87,6 @@ def uniformity(points: Points, *, t: float = 2.0, mesh: OnMesh = None) -> Float[
     n = rows.count(points)
     pairs = [jnp.log(jnp.asarray(count, total.dtype)) for count in (n, n - 1)]
     return jnp.log(total) + largest - pairs[0] - pairs[1]
-
-
-def _unit(x: Float[Array, "n d"]) -> Float[Array, "n d"]:
-    size = jax.lax.stop_gradient(jnp.max(jnp.abs(x), axis=1, keepdims=True))
-    x = x / jnp.where(size > 0, size, 1)
-    squares = jnp.sum(x**2, axis=1, keepdims=True)
-    return x * jax.lax.rsqrt(jnp.where(squares > 0, squares, 1))
 
 
 class Uniformity(NamedTuple):

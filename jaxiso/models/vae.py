@@ -248,13 +248,8 @@ def total_nll(
     the logits of its tokens are at hand: three products with the vocabulary in place of four. The
     real tokens are taken together, some at a time, so that padding has no logits at all.
 
-    Args:
-        states: decoder states, shape (b, t, h).
-        kernel: of the output layer, shape (h, v).
-        bias: of the output layer, shape (v,).
-        tokens: what should be predicted, shape (b, t).
-        lengths: how many tokens of each row count, shape (b,).
-        weights: of the sentences, shape (b,); constants, they get no gradient.
+    Args are those of `sentence_nll`, and the weights of the sentences, shape (b,): constants, which
+    get no gradient.
     """
     return jnp.sum(weights * sentence_nll(states, kernel, bias, tokens, lengths))
 

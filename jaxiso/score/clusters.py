@@ -15,7 +15,8 @@ from jaxiso.metrics.blocks import ROUNDING
 from jaxiso.metrics.clusters import HostClusters
 from jaxiso.metrics.errors import Dealt, Estimate
 from jaxiso.metrics.host import EPS
-from jaxiso.score.streaming import Cloud, units
+from jaxiso.metrics.moments import unit_rows
+from jaxiso.score.streaming import Cloud
 
 
 @dataclass(frozen=True)
@@ -102,7 +103,7 @@ def _members(cloud: Cloud, codes: np.ndarray, k: int, unit: bool) -> np.ndarray:
     by_place = np.argsort(first)
     members = np.zeros((k, cloud.d))
     some = cloud.rows.take(first[by_place]).astype(np.float64) * cloud.scale
-    members[seen[by_place]] = units(some)[0] if unit else some
+    members[seen[by_place]] = unit_rows(some)[0] if unit else some
     return members
 
 
@@ -139,7 +140,7 @@ def labelled(
     for where, x in cloud.blocks(what):
         numbers = np.arange(where.start, where.stop)
         if unit:
-            x, directed = units(x)
+            x, directed = unit_rows(x)
             if not directed.all():
                 numbers, x = numbers[directed], x[directed]
         yield numbers, x, codes[numbers]

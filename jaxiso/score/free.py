@@ -9,7 +9,8 @@ import numpy as np
 from jaxiso.metrics.dimension import effective_rank_from_eigenvalues
 from jaxiso.metrics.errors import Dealt, Estimate, deal, of_directions, of_variances
 from jaxiso.metrics.isotropy import isoscore_from_eigenvalues
-from jaxiso.score.streaming import Axes, Cloud, Moments, eigenvalues, log_partitions, moments, units
+from jaxiso.metrics.moments import unit_rows
+from jaxiso.score.streaming import Axes, Cloud, Moments, eigenvalues, log_partitions, moments
 from jaxiso.score.values import SAME, Found, Value, number, with_error
 
 LOW = "low because vectors are few beside their dimensions: see the corrected one"
@@ -83,7 +84,7 @@ def jackknife(cloud: Cloud, dealt: Dealt, axes: Axes) -> dict[str, Estimate]:
     directions, directed = np.zeros((2, b, d)), np.zeros(b)
     for where, x in cloud.blocks("errors"):
         of_block = np.eye(b)[dealt.block[where]].T
-        unit, some = units(x)
+        unit, some = unit_rows(x)
         directed += of_block @ some
         y = axes.along(cloud, where, x)
         squares = np.einsum("ij,ij->i", y, y)

@@ -88,11 +88,7 @@ def _known(
 
 
 def cluster_measures(
-    cloud: Cloud,
-    codes: np.ndarray,
-    k: int,
-    options: Options,
-    wanted: Collection[str] = CLUSTERS,
+    cloud: Cloud, codes: np.ndarray, k: int, options: Options, wanted: Collection[str] = CLUSTERS
 ) -> Iterator[Found]:
     """Yields the measures of labels as clusters, as soon as each is known.
 

@@ -17,7 +17,7 @@ from jax.experimental import multihost_utils
 
 from jaxiso.cli.console import Progress
 from jaxiso.data.rows import Rows
-from jaxiso.metrics.moments import origin
+from jaxiso.metrics.moments import origin, unit_rows
 
 MANY = 2**26
 """Numbers whose passes take long enough for a progress bar."""
@@ -185,7 +185,7 @@ def moments(cloud: Cloud) -> Moments:
     total, cubes, directions, nonzero, fourth = np.zeros(d), np.zeros(d), np.zeros(d), 0, 0.0
     gram, few = np.zeros((d, d) if not cloud.few else (0, 0)), []
     for _, block in cloud.blocks("sums"):
-        unit, directed = units(block)
+        unit, directed = unit_rows(block)
         directions += unit.sum(axis=0)
         nonzero += int(directed.sum())
         block -= cloud.origin
@@ -209,16 +209,6 @@ def moments(cloud: Cloud) -> Moments:
         fourth += 2 * m @ m * np.trace(gram) - 3 * cloud.n * (m @ m) ** 2
     nonzero = int(part.sum(nonzero))
     return Moments(total, gram, part.sum(directions), nonzero, max(float(fourth), 0.0))
-
-
-def units(block: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Vectors of unit length, zeros where they are zero; and which are not, (b,)."""
-    size = np.abs(block).max(axis=1)
-    directed = size > 0
-    # Divided by the largest number first, as squares of small ones are zero.
-    unit = block / np.where(directed, size, 1)[:, None]
-    unit /= np.where(directed, np.sqrt(np.einsum("ij,ij->i", unit, unit)), 1)[:, None]
-    return unit, directed
 
 
 def eigenvalues(cloud: Cloud, of: Moments) -> np.ndarray:

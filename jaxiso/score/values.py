@@ -13,13 +13,7 @@ from jaxiso.score.pairs import Silhouettes
 
 SAME = "all vectors are the same"
 FREE = ("isoscore", "isoscore_corrected", "mu_viswanath", "effective_rank", "mean_cosine")
-CLUSTERS = (
-    "silhouette",
-    "simplified_silhouette",
-    "calinski_harabasz",
-    "davies_bouldin",
-    "dunn",
-)
+CLUSTERS = ("silhouette", "simplified_silhouette", "calinski_harabasz", "davies_bouldin", "dunn")
 """Measures that need no labels, and of labels as clusters."""
 
 
