@@ -38,8 +38,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     Args:
         arguments: of the command line; None for this process's.
 
-    Raises:
-        InputError: there is no such command.
+    Raises InputError: there is no such command.
     """
     name, *rest = (sys.argv[1:] if arguments is None else arguments) or ["--help"]
     if name == "--version":

@@ -36,8 +36,7 @@ State = TypeVar("State")
 def refuse_path(directory: Path) -> None:
     """Refuses a directory that cannot hold checkpoints, before anything is computed for it.
 
-    Raises:
-        InputError: names what is wrong with its path.
+    Raises InputError: names what is wrong with its path.
     """
     path = str(directory.absolute())
     for character in path:
@@ -78,8 +77,7 @@ def save_checkpoint(directory: Path, step: int, state: Any, *, rows: int, run: s
         rows: how many the metrics had.
         run: digest of the run's config.
 
-    Raises:
-        OSError: the disk is full, or cannot be written to.
+    Raises OSError: the disk is full, or cannot be written to.
     """
     import orbax.checkpoint as ocp
 

@@ -22,8 +22,7 @@ Digests = dict[str, list[str]]
 def read_manifest(directory: Path) -> Digests:
     """The digests that each file of a run may have; empty for a run that has no manifest.
 
-    Raises:
-        InputError: it is damaged.
+    Raises InputError: it is damaged.
     """
     path = directory / MANIFEST
     if not path.exists():
@@ -75,8 +74,7 @@ def damage(directory: Path, name: str) -> str | None:
 def verify(directory: Path, name: str) -> None:
     """Refuses a file of a run that is not as the run wrote it.
 
-    Raises:
-        InputError: names the file, and what to do.
+    Raises InputError: names the file, and what to do.
     """
     if why := damage(directory, name):
         raise InputError(

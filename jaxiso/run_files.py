@@ -43,8 +43,7 @@ def config_digest(config: Mapping[str, Any]) -> str:
 def read_stored(directory: Path) -> dict[str, Any]:
     """All that config.json holds: config, origin, source.
 
-    Raises:
-        InputError: the directory holds no run, or its config is not as it was written.
+    Raises InputError: the directory holds no run, or its config is not as it was written.
     """
     path = directory / CONFIG
     if not path.exists():
@@ -69,8 +68,7 @@ def read_stored(directory: Path) -> dict[str, Any]:
 def read_config(directory: Path) -> dict[str, Any]:
     """What determines the numbers of a run.
 
-    Raises:
-        InputError: the directory holds no run.
+    Raises InputError: the directory holds no run.
     """
     return read_stored(directory)["config"]
 
@@ -78,8 +76,7 @@ def read_config(directory: Path) -> dict[str, Any]:
 def read_metrics(directory: Path) -> Columns:
     """The metrics table of a run directory, as columns.
 
-    Raises:
-        InputError: there is none, or it is damaged.
+    Raises InputError: there is none, or it is damaged.
     """
     import pyarrow as pa
     import pyarrow.parquet as pq
@@ -108,8 +105,7 @@ def read_checkpoint(directory: Path, template: State | None) -> tuple[int, State
         template: a state of the same structure, shapes and types; None to read what was saved, as
             dicts, lists and arrays of NumPy.
 
-    Raises:
-        InputError: there is no checkpoint, or none that can be read.
+    Raises InputError: there is no checkpoint, or none that can be read.
     """
     folder = directory / CHECKPOINTS
     if not folder.is_dir():

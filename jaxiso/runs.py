@@ -81,9 +81,8 @@ class Run:
         overwrite: delete what an earlier run left in the directory.
         quiet: no notes.
 
-    Raises:
-        InputError: the directory holds a run with another config, something that is no run, or is
-            in use by another process.
+    Raises InputError: the directory holds a run with another config, something that is no run, or
+    is in use by another process.
     """
 
     def __init__(
@@ -116,8 +115,7 @@ class Run:
     def existing(cls, directory: Path, *, quiet: bool = False) -> Run:
         """Opens a run to add to it, as it is.
 
-        Raises:
-            InputError: there is none, or another process writes it.
+        Raises InputError: there is none, or another process writes it.
         """
         run = cls.__new__(cls)
         run.directory, run.quiet, run.config = directory, quiet, read_config(directory)
@@ -219,9 +217,8 @@ class Run:
 
         All processes have to ask.
 
-        Raises:
-            InputError: its metrics are damaged or missing, or another file where nothing can be
-                written.
+        Raises InputError: its metrics are damaged or missing, or another file where nothing can be
+        written.
         """
         return bool(of_all([is_first() and self._is_finished()])[0, 0])
 
@@ -286,8 +283,7 @@ class Run:
 
         All processes have to call it.
 
-        Raises:
-            OSError: the disk is full, or cannot be written to.
+        Raises OSError: the disk is full, or cannot be written to.
         """
         self.write_metrics(metrics)
         rows = len(metrics["step"])
@@ -301,9 +297,8 @@ class Run:
         Args:
             template: a state of the same structure, shapes and types.
 
-        Raises:
-            InputError: the metrics are damaged, or all checkpoints. Where an earlier one can be
-                read, a damaged one is noted and put aside.
+        Raises InputError: the metrics are damaged, or all checkpoints. Where an earlier one can be
+        read, a damaged one is noted and put aside.
         """
         if not of_all([is_first() and (self.directory / CHECKPOINTS).is_dir()])[0, 0]:
             return None

@@ -11,8 +11,7 @@ from jaxiso.metrics.arithmetic import set_precision
 def start(options: ProcessOptions) -> None:
     """Connects all processes, sets how numbers are multiplied, and keeps compiled programs.
 
-    Raises:
-        InputError: as `start_processes`; or the device does not have that precision.
+    Raises InputError: as `start_processes`; or the device does not have that precision.
     """
     start_processes(options)
     keep_compiled_programs()

@@ -113,8 +113,7 @@ def timed(call: Call) -> Lap:
 def memory_in_fresh_process(part: str, name: str, by: str, options: Options) -> dict[str, Any]:
     """Peak memory of one call, in bytes above what the process held before it.
 
-    Raises:
-        InputError: the process did not end well, as when memory is short.
+    Raises InputError: the process did not end well, as when memory is short.
     """
     code = (
         f"import json\nfrom jaxiso.bench import measure, {part}\n"

@@ -80,11 +80,7 @@ class Options(Checked):
     quiet: Quiet = False
 
     def __post_init__(self) -> None:
-        """Refuses what cannot be measured, and what could not be written afterwards.
-
-        Raises:
-            InputError: names the option, its value and what is allowed.
-        """
+        """Refuses what cannot be measured or, afterwards, written; as `Checked` does."""
         super().__post_init__()
         if self.clusters >= self.points:
             raise InputError(

@@ -91,8 +91,7 @@ class StopSignals:
     def stop_if_received(self, message: str) -> None:
         """Ends a command whose work has just been saved.
 
-        Raises:
-            Stopped: a signal was received.
+        Raises Stopped: a signal was received.
         """
         if self.received is not None:
             raise Stopped(message, 128 + self.received)
@@ -134,8 +133,7 @@ def printer(stream: TextIO | None = None) -> Console:
 def print_json(content: object) -> None:
     """Prints what --json asks for to standard output.
 
-    Raises:
-        ValueError: a number in it is not finite.
+    Raises ValueError: a number in it is not finite.
     """
     # Labels in other characters than the terminal's are written by their numbers, not as "?".
     plain = (sys.stdout.encoding or "").lower() not in ("utf-8", "utf8")

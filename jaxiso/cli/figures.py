@@ -15,8 +15,7 @@ if TYPE_CHECKING:
 def save_figure(figure: Figure, path: Path) -> list[Path]:
     """Writes a figure as PNG and PDF, and returns both paths; `path` may have either's suffix.
 
-    Raises:
-        InputError: the path has no file name.
+    Raises InputError: the path has no file name.
     """
     if path.name in ("", ".."):
         raise InputError(f"{str(path)!r} is no file name for a figure; give one such as figure")

@@ -31,8 +31,7 @@ def replacing(path: Path, before: Callable[[Path], None] | None = None) -> Itera
         path: the file to replace or create; its folder exists.
         before: called with the complete new file just before it takes its place.
 
-    Raises:
-        OSError: it cannot be written; `path` is then as it was.
+    Raises OSError: it cannot be written; `path` is then as it was.
     """
     with _naming(path):
         # A name of its own, so that two writers do not share one. mkstemp makes files private; the
@@ -135,9 +134,8 @@ def parse_json(text: str | bytes, where: object) -> Any:
         text: UTF-8 where it is bytes.
         where: the file, or file and line, for messages.
 
-    Raises:
-        InputError: no JSON; or such as no program can keep: nested too deeply, numbers of thousands
-            of digits, text with half a character (a lone surrogate).
+    Raises InputError: no JSON; or such as no program can keep: nested too deeply, numbers of
+    thousands of digits, text with half a character (a lone surrogate).
     """
     try:
         decoded = text.decode("utf-8") if isinstance(text, bytes) else text
@@ -161,8 +159,7 @@ def parse_json(text: str | bytes, where: object) -> Any:
 def read_json(path: Path) -> Any:
     """What a JSON file holds.
 
-    Raises:
-        InputError: it is missing, or no JSON; as `parse_json`.
+    Raises InputError: it is missing, or no JSON; as `parse_json`.
     """
     try:
         text = path.read_bytes()
@@ -174,8 +171,7 @@ def read_json(path: Path) -> Any:
 def read_object(path: Path) -> dict[str, Any]:
     """The JSON object that a file holds.
 
-    Raises:
-        InputError: it is missing, or no JSON, or no object.
+    Raises InputError: it is missing, or no JSON, or no object.
     """
     found = read_json(path)
     if not isinstance(found, dict):
@@ -196,8 +192,7 @@ def digest_of(*parts: bytes | str) -> str:
 def file_digest(path: Path) -> str:
     """SHA-256 of a file's content.
 
-    Raises:
-        OSError: it cannot be read.
+    Raises OSError: it cannot be read.
     """
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
@@ -206,8 +201,7 @@ def file_digest(path: Path) -> str:
 def folder_digest(folder: Path) -> str:
     """SHA-256 of the names and contents of all files in a folder, and in those inside of it.
 
-    Raises:
-        OSError: one cannot be read.
+    Raises OSError: one cannot be read.
     """
     files = sorted(path for path in folder.rglob("*") if path.is_file())
     return digest_of(*(f"{p.relative_to(folder).as_posix()} {file_digest(p)}" for p in files))

@@ -80,9 +80,8 @@ def _version(package: str) -> str | None:
 def start_processes(options: ProcessOptions) -> None:
     """Connects the processes of a command, if it has several; before anything is computed.
 
-    Raises:
-        InputError: the options do not fit together, the coordinator cannot be reached, or a process
-            does not come in time.
+    Raises InputError: the options do not fit together, the coordinator cannot be reached, or a
+    process does not come in time.
     """
     _check(options)
     if options.coordinator is None and not options.distributed:

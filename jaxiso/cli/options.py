@@ -150,8 +150,7 @@ class Checked:
     def __post_init__(self) -> None:
         """Checks every field by its annotation; what concerns several fields, subclasses add.
 
-        Raises:
-            InputError: names the option, its value and what is allowed.
+        Raises InputError: names the option, its value and what is allowed.
         """
         for name, (_, marks) in fields_of(type(self)).items():
             value = getattr(self, name)
@@ -226,8 +225,7 @@ def check_value(name: str, value: Any, marks: Iterable[Any]) -> None:
         value: what is no number is not looked at.
         marks: `Ge`, `Gt`, `Le`, `Lt` and `Or`; others do not matter.
 
-    Raises:
-        InputError: names the value and what is allowed.
+    Raises InputError: names the value and what is allowed.
     """
     if not isinstance(value, int | float) or isinstance(value, bool):
         return
@@ -262,8 +260,7 @@ def _bounds(marks: Iterable[Any]) -> Iterator[tuple[str, Any]]:
 def refuse_repeats(name: str, values: Sequence[str], why: str) -> None:
     """Refuses a value of an option that is given more than once.
 
-    Raises:
-        InputError: names the option and the value, and says why.
+    Raises InputError: names the option and the value, and says why.
     """
     twice = next((value for value in values if values.count(value) > 1), None)
     if twice is not None:
@@ -273,8 +270,7 @@ def refuse_repeats(name: str, values: Sequence[str], why: str) -> None:
 def check_plot(path: Path | None, example: str) -> None:
     """Refuses a --plot that names no file, before anything is measured for it.
 
-    Raises:
-        InputError: it has no name; gives the example.
+    Raises InputError: it has no name; gives the example.
     """
     if path is not None and path.name in ("", ".."):
         raise InputError(f"--plot {path}: must be the name of a file, such as {example}")

@@ -40,8 +40,7 @@ def parse(
         description: shown by --help, as it is.
         arguments: those after `prog`; None for this process's.
 
-    Raises:
-        InputError: a value is out of bounds.
+    Raises InputError: a value is out of bounds.
     """
     import tyro
 

@@ -26,8 +26,7 @@ def meet(address: str, processes: int, process: int, timeout: float) -> None:
         process: which one this is.
         timeout: seconds.
 
-    Raises:
-        InputError: process 0 cannot be reached, others do not come, or two have the same number.
+    Raises InputError: process 0 cannot be reached, others do not come, or two have the same number.
     """
     host, _, port = address.rpartition(":")
     if process == 0:

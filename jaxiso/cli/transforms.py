@@ -51,8 +51,7 @@ def read_steps(text: str) -> tuple[Step, ...]:
     Returns:
         The steps, without `none`.
 
-    Raises:
-        ValueError: an unknown name, or numbers that it does not take; says what is allowed.
+    Raises ValueError: an unknown name, or numbers that it does not take; says what is allowed.
     """
     parts: list[str] = []
     for part in (part.strip() for part in text.split(",")):
@@ -99,8 +98,7 @@ def check_transform(name: str, text: str) -> str:
         name: of the option, as it is typed.
         text: its value.
 
-    Raises:
-        InputError: names the option, its value and what is allowed.
+    Raises InputError: names the option, its value and what is allowed.
     """
     try:
         return written(read_steps(text))

@@ -52,8 +52,7 @@ class Embeddings(NamedTuple):
 def load_embeddings(options: Options) -> Embeddings:
     """Reads a task and its vectors; those of sentences are left to `encode`, which takes long.
 
-    Raises:
-        InputError: the data, the vectors or the encoder cannot be found or used.
+    Raises InputError: the data, the vectors or the encoder cannot be found or used.
     """
     if options.vectors is not None:
         found = _of_vectors(
@@ -210,8 +209,7 @@ def hold_out(clusters: np.ndarray, fraction: float, seed: int) -> np.ndarray:
 def held_out_items(options: Options, items: Items) -> np.ndarray | None:
     """The items that --test-fraction holds out, (n,) bool; None where it is not given.
 
-    Raises:
-        InputError: the labels on one side are no clusters; names the share, items and labels.
+    Raises InputError: the labels on one side are no clusters; names the share, items and labels.
     """
     if options.test_fraction is None:
         return None
@@ -284,8 +282,7 @@ def prepare(
         embeddings: with vectors.
         held_out: (n,) bool, the items that are not trained on, as from `hold_out`.
 
-    Raises:
-        InputError: the scale brings the vectors out of the range that float32 computes in.
+    Raises InputError: the scale brings the vectors out of the range that float32 computes in.
     """
     items, vectors = embeddings.items, embeddings.vectors
     assert vectors is not None

@@ -132,11 +132,7 @@ class Options(ProcessOptions):
     quiet: Quiet = False
 
     def __post_init__(self) -> None:
-        """Checks each option, and those that exclude each other.
-
-        Raises:
-            InputError: names the options, their values and what is allowed.
-        """
+        """Refuses values out of bounds, and options that exclude each other, as `Checked` does."""
         super().__post_init__()
         self._check_source()
         self._check_isotropy()

@@ -158,8 +158,7 @@ def isoscore_of_collapsed_labels(config: Mapping[str, Any]) -> float | None:
 def print_result(directory: Path, config: Mapping[str, Any], result: Mapping[str, Any]) -> None:
     """Prints a finished run's table to standard output.
 
-    Raises:
-        InputError: the result is damaged.
+    Raises InputError: the result is damaged.
     """
     try:
         unlike = unlike_the_paper(config)

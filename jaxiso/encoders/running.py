@@ -33,8 +33,7 @@ def open_texts(
 ) -> tuple[Model, Tokens]:
     """A model that is ready to run, and the texts as its tokens.
 
-    Raises:
-        InputError: the model's files cannot be used, or a text has no tokens.
+    Raises InputError: the model's files cannot be used, or a text has no tokens.
     """
     model = open_model(files)
     found = tokenize(texts, files.directory, model.text)

@@ -29,8 +29,7 @@ def read_text_settings(
         vocabulary: number of tokens that the model knows.
         pad_id: the padding token.
 
-    Raises:
-        InputError: a file is not JSON, or asks for something impossible.
+    Raises InputError: a file is not JSON, or asks for something impossible.
     """
     path = directory / "sentence_bert_config.json"
     sentence = read_object(path) if path.is_file() else {}
@@ -57,8 +56,7 @@ def normalises(directory: Path) -> bool:
 
     So says modules.json, which sentence-transformers adds; without it, length one is assumed.
 
-    Raises:
-        InputError: the files ask for another pooling, another module or a prompt.
+    Raises InputError: the files ask for another pooling, another module or a prompt.
     """
     _check_prompts(directory / "config_sentence_transformers.json")
     return not (directory / "modules.json").is_file() or _normalises(directory)

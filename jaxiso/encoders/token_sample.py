@@ -62,8 +62,7 @@ def sample_tokens(
         batch_size: as in `encode`.
         quiet: no progress bar and no notes.
 
-    Raises:
-        InputError: as `encode`, or the texts have fewer than two tokens.
+    Raises InputError: as `encode`, or the texts have fewer than two tokens.
     """
     files = find_encoder(encoder, quiet=quiet)
     work = Work(check_texts(texts), files, cache_dir() / "embeddings", batch_size, quiet)

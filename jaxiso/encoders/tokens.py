@@ -53,8 +53,7 @@ def tokenize(texts: Sequence[str], directory: Path, settings: TextSettings) -> T
     Surrounding blanks are dropped as sentence-transformers does (to RoBERTa's tokenizer a leading
     blank is part of the word).
 
-    Raises:
-        InputError: the tokenizer cannot be read or used, or knows more tokens than the model.
+    Raises InputError: the tokenizer cannot be read or used, or knows more tokens than the model.
     """
     tokenizer = load_tokenizer(directory).backend_tokenizer
     found = Tokens([], [], 0)
@@ -82,8 +81,7 @@ def tokenize(texts: Sequence[str], directory: Path, settings: TextSettings) -> T
 def token_names(directory: Path, ids: Sequence[int] | np.ndarray) -> list[str]:
     """How the tokenizer writes tokens, such as `##ing`.
 
-    Raises:
-        InputError: the tokenizer cannot be read.
+    Raises InputError: the tokenizer cannot be read.
     """
     tokenizer = load_tokenizer(directory).backend_tokenizer
     return [tokenizer.id_to_token(int(one)) or f"<{one}>" for one in ids]
@@ -92,8 +90,7 @@ def token_names(directory: Path, ids: Sequence[int] | np.ndarray) -> list[str]:
 def load_tokenizer(directory: Path) -> Any:
     """The tokenizer in an encoder's folder, as sentence-transformers takes it: by AutoTokenizer.
 
-    Raises:
-        InputError: it cannot be read, or is none of the library tokenizers.
+    Raises InputError: it cannot be read, or is none of the library tokenizers.
     """
     with reading_tokenizer(directory):
         found = transformers().AutoTokenizer.from_pretrained(directory, **ONLY_FILES)

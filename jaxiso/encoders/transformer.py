@@ -226,8 +226,7 @@ def read_params(path: Path, shape: Architecture) -> dict[str, Any]:
         Nested dictionary of float32 NumPy arrays, as `SentenceEncoder` takes it. Tensors that it
         has no use for (the pooler, a language model's head) are left in the file.
 
-    Raises:
-        InputError: the file is damaged, or a tensor is missing or has another shape or type.
+    Raises InputError: the file is damaged, or a tensor is missing or has another shape or type.
     """
     try:
         with safe_open(path, framework="numpy") as file:

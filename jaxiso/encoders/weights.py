@@ -144,9 +144,8 @@ def find_encoder(encoder: str, *, quiet: bool = False) -> EncoderFiles:
         encoder: `minilm`, `mpnet` or `roberta`; a directory; or a hub id (`owner/name`).
         quiet: do not say that something is downloaded, unpacked or deleted from the cache.
 
-    Raises:
-        InputError: not found anywhere (the message lists every place and the commands that get
-            it), or found but incomplete or altered.
+    Raises InputError: not found anywhere (the message lists every place and the commands that get
+    it), or found but incomplete or altered.
     """
     if (name := published_name(encoder)) is not None:
         return _find_published(name, quiet)
@@ -169,8 +168,7 @@ def find_encoder(encoder: str, *, quiet: bool = False) -> EncoderFiles:
 def encoder_dim(encoder: str) -> int:
     """Length of the vectors of an encoder (see `find_encoder`); of known names without any file.
 
-    Raises:
-        InputError: as `find_encoder`, or config.json gives no width.
+    Raises InputError: as `find_encoder`, or config.json gives no width.
     """
     if (name := published_name(encoder)) is not None:
         return ENCODERS[name].dim

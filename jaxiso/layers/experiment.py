@@ -43,8 +43,7 @@ class Measured(NamedTuple):
 def measure_encoder(texts: Texts, encoder: str, options: Options) -> Measured:
     """Encodes texts, and measures each layer.
 
-    Raises:
-        InputError: the encoder cannot be used.
+    Raises InputError: the encoder cannot be used.
     """
     quiet, batch_size = options.quiet, options.batch_size
     files = find_encoder(encoder, quiet=True)
@@ -101,8 +100,7 @@ def transformed(
 ) -> tuple[np.ndarray, list[str]]:
     """Vectors by what is fitted on some rows of them, and what was found of these.
 
-    Raises:
-        InputError: the transform cannot be fitted; it says `where`.
+    Raises InputError: the transform cannot be fitted; it says `where`.
     """
     try:
         fitted = pipeline.fit(vectors[rows])

@@ -88,11 +88,7 @@ class Options(Checked):
     quiet: Quiet = False
 
     def __post_init__(self) -> None:
-        """Refuses values out of bounds, and options that do not go together.
-
-        Raises:
-            InputError: names the option, its value and what is allowed.
-        """
+        """Refuses values out of bounds, and options that do not go together, as `Checked` does."""
         super().__post_init__()
         if not self.texts:
             raise InputError(

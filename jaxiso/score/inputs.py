@@ -20,8 +20,7 @@ def open_inputs(options: Options) -> Iterator[OpenedVectors]:
 
     Of several processes each reads its own part of a file's vectors; texts all of them encode.
 
-    Raises:
-        InputError: a file, its labels or an encoder cannot be used.
+    Raises InputError: a file, its labels or an encoder cannot be used.
     """
     if options.texts is not None:
         yield from _encoded(options)

@@ -23,8 +23,7 @@ def transformed(found: OpenedVectors, text: str) -> tuple[OpenedVectors, tuple[s
         found: the vectors; without a transform they stay in their file.
         text: as `jaxiso.transforms.parse` reads it.
 
-    Raises:
-        InputError: the transform cannot be fitted on them, or leaves one dimension.
+    Raises InputError: the transform cannot be fitted on them, or leaves one dimension.
     """
     if text == "none":
         return found, ()

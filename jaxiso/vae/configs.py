@@ -126,9 +126,8 @@ def complete_config(config: Mapping[str, Any], where: object) -> dict[str, Any]:
         config: as config.json has it.
         where: the run, for messages.
 
-    Raises:
-        InputError: it is of another command, lacks what every training has, or has a value that no
-            option can have.
+    Raises InputError: it is of another command, lacks what every training has, or has a value that
+    no option can have.
     """
     kind = config.get("experiment")
     if kind != "vae":

@@ -78,8 +78,7 @@ def evaluate(directory: Path, options: EvaluateOptions) -> list[dict[str, Any]]:
 def load_models(directory: Path) -> list[Trained]:
     """Reads the latest checkpoint of a run; the models of each of its target KLs.
 
-    Raises:
-        InputError: no run of a VAE, or no checkpoint.
+    Raises InputError: no run of a VAE, or no checkpoint.
     """
     stored = read_stored(directory)
     config = complete_config(stored["config"], directory)
@@ -110,8 +109,7 @@ def load_models(directory: Path) -> list[Trained]:
 def load_trained_text(trained: Trained, options: EvaluateOptions) -> Text:
     """Reads the text that a model was trained on.
 
-    Raises:
-        InputError: it cannot be found, or it has changed since.
+    Raises InputError: it cannot be found, or it has changed since.
     """
     directory, config = trained.directory, trained.config
     if (directory / VOCABULARY).exists():

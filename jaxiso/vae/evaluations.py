@@ -38,8 +38,7 @@ def read_evaluation(directory: Path, mark: str = "") -> dict[str, Any] | None:
         a number or None, with `mean` and `sd`. remarks: why a measure has no value. texts: what a
         seed wrote.
 
-    Raises:
-        InputError: it is damaged.
+    Raises InputError: it is damaged.
     """
     path = directory / marked(EVALUATION, mark)
     if not path.exists():

@@ -92,9 +92,8 @@ def density_graph(
     Returns:
         The graph. Points that nothing is near enough to are in none of its nodes.
 
-    Raises:
-        ValueError: not a 2-d array of at least 4 points, a NaN or an infinite value, or an argument
-            outside of its range.
+    Raises ValueError: not a 2-d array of at least 4 points, a NaN or an infinite value, or an
+    argument outside of its range.
 
     Reference: Singh, Mémoli and Carlsson (2007), "Topological Methods for the Analysis of High
     Dimensional Data Sets and 3D Object Recognition"; Hyndman (1996), "Computing and Graphing
@@ -153,8 +152,7 @@ def component_counts(
     Returns:
         Shape (least masses, radii, shares outside).
 
-    Raises:
-        ValueError: as `density_graph`.
+    Raises ValueError: as `density_graph`.
     """
     counts = np.zeros((len(least_mass), len(radius), len(outside)), np.int64)
     for row, factor in enumerate(radius):
@@ -177,8 +175,7 @@ def tsne(points: ArrayLike, seed: int) -> np.ndarray:
     Returns:
         Shape (n, 2), float32.
 
-    Raises:
-        ValueError: not a 2-d array of at least 4 points, a NaN or an infinite value.
+    Raises ValueError: not a 2-d array of at least 4 points, a NaN or an infinite value.
 
     Reference: van der Maaten and Hinton (2008), "Visualizing Data using t-SNE".
     """

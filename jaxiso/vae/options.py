@@ -186,11 +186,7 @@ class Options(ProcessOptions):
     quiet: Quiet = False
 
     def __post_init__(self) -> None:
-        """Refuses values out of bounds, and options that do not go together.
-
-        Raises:
-            InputError: names the option, its value and what is allowed.
-        """
+        """Refuses values out of bounds, and options that do not go together, as `Checked` does."""
         super().__post_init__()
         if self.objective == "iwae" and self.posterior == "none":
             raise InputError("--objective iwae: needs a posterior; --posterior none has none")
@@ -265,11 +261,7 @@ class EvaluateOptions(Checked):
     quiet: Quiet = False
 
     def __post_init__(self) -> None:
-        """Refuses values out of bounds.
-
-        Raises:
-            InputError: names the option, its value and what is allowed.
-        """
+        """Refuses values out of bounds, as `Checked` does."""
         super().__post_init__()
         if not self.runs:
             raise InputError("no run given; give the directories of trainings (their --out)")

@@ -84,9 +84,8 @@ def probe_accuracies(
     Returns:
         Share of test items whose class is found, in percent, shape (initialisations,), float64.
 
-    Raises:
-        ValueError: features that are not finite real numbers of shape (n, d), with one d; labels
-            that are not whole numbers from 0 to classes - 1, one an item; rows that are not there.
+    Raises ValueError: features that are not finite real numbers of shape (n, d), with one d; labels
+    that are not whole numbers from 0 to classes - 1, one an item; rows that are not there.
     """
     train = _checked("training", train_features, train_labels, config.classes)
     features, labels = _checked("test", test_features, test_labels, config.classes)
@@ -129,8 +128,7 @@ def linear_accuracy(
     scikit-learn's, with its L2 penalty of 1, on the features as they are. It depends on no draw.
     Arguments are those of `probe_accuracies`.
 
-    Raises:
-        ValueError: as scikit-learn does, such as for labels that are all the same.
+    Raises ValueError: as scikit-learn does, such as for labels that are all the same.
     """
     from sklearn.linear_model import LogisticRegression
 
@@ -153,8 +151,7 @@ def few_shot(items: int, fraction: float, draws: int, rng: np.random.Generator) 
     Returns:
         Rows to keep, in rising order, shape (draws, m).
 
-    Raises:
-        ValueError: the fraction is not in that range.
+    Raises ValueError: the fraction is not in that range.
     """
     if not 0 < fraction <= 1:
         raise ValueError(f"fraction is {fraction}; allowed is above 0 and at most 1.")

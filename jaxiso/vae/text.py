@@ -58,8 +58,7 @@ def load_text(
 ) -> Text:
     """Reads a corpus and encodes it as a config has it.
 
-    Raises:
-        InputError: the corpus cannot be found or used, or nothing but unk would be left.
+    Raises InputError: the corpus cannot be found or used, or nothing but unk would be left.
     """
     return _as_ids(_load_words(config, corpus, data_dir=data_dir, quiet=quiet), config, quiet)
 
@@ -95,8 +94,7 @@ def _as_ids(found: Corpus, config: Mapping[str, Any], quiet: bool) -> Text:
 def load_training(options: Options) -> tuple[Text, dict[str, Any]]:
     """The text to train on, and all that determines the numbers of the run, with the defaults.
 
-    Raises:
-        InputError: as `load_text`; or options that do not fit the length of the training.
+    Raises InputError: as `load_text`; or options that do not fit the length of the training.
     """
     given = run_config(with_defaults(options))
     words = _load_words(given, options.corpus, data_dir=options.data_dir, quiet=options.quiet)
