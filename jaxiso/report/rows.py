@@ -200,7 +200,7 @@ def others(entries: Sequence[Entry], chosen: Mapping[Row, Entry]) -> list[Entry]
             where = path_text(stands.runs[0].directory)
             summed = _is_mean(entry) and not _is_mean(stands)
             why = "has a sum of the loss" if summed else "has more seeds or is newer"
-            differences = [f"that of {where} {why}"]
+            differences = [f"none, but the paper's tables show {where}, which {why}"]
         found.append(entry._replace(differences=differences or ["the paper has no such row"]))
     return found
 

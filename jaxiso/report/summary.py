@@ -214,6 +214,6 @@ def _sentences_of_b(models: Sequence[Entry]) -> list[str]:
     unlike = any(model.differences for model in models)
     but = "; how these models differ from the paper's is said with their numbers" * unlike
     return [
-        "Whether the isotropic posterior has more of a measure than the diagonal one with the same "
-        f"C is as in the paper {'; '.join(parts)}{but}."
+        "Which posterior has more of a measure, the isotropic or the diagonal one with the same C, "
+        f"is as in the paper {'; '.join(parts)}{but}."
     ]

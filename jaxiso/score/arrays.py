@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, Literal
@@ -119,7 +120,8 @@ def measure(
                 raise KeyboardInterrupt
             values = {name: scores.values[name] for name in wanted if name in scores.values}
     except InputError as refused:
-        raise ValueError(str(refused)) from None
+        said = re.sub(r"--([a-z][a-z-]*)", lambda flag: flag[1].replace("-", "_"), str(refused))
+        raise ValueError(re.sub(r"^seed\b", "random_state", said)) from None
     x = found.rows.load()
     values |= {name: FURTHER[name](x, random_state) for name in measures or () if name in FURTHER}
     return {name: _with(value, remarks) for name, value in values.items()}

@@ -65,8 +65,11 @@ def figure_scores(files: Sequence[Drawn]) -> Figure:
             _draw_silhouettes(axes[2], file, labels, f"C{i % 10}", (i + 0.5) / len(files) - 0.5)
     axes[0].set(title="Variances", xlabel="Principal component", ylabel="Share of the variance")
     axes[0].set(xscale="log", yscale="log")
+    axes[0].xaxis.set_major_formatter("{x:g}")
+    axes[0].xaxis.set_minor_formatter("")  # for few dimensions they would lie over each other
     axes[0].legend(loc="lower left", fontsize="small")
     axes[1].set(title="Cosines of pairs", xlabel="Cosine", ylabel="Density", xlim=(-1, 1))
+    axes[1].set_xticks(np.linspace(-1, 1, 5))
     if labels:
         total = len({name for file in files for name in file.scores.labels or ()})
         which = f", {len(labels)} largest of {total:,}" if total > len(labels) else ""

@@ -45,7 +45,8 @@ Without labels: IsoScore, the isotropy score of Mu & Viswanath, effective rank, 
 labels also silhouette, simplified silhouette, Calinski–Harabasz, Davies–Bouldin and Dunn. The same
 as functions: jaxiso.isoscore(X), jaxiso.silhouette_score(X, labels), and so on. Numbers have
 standard errors, by the jackknife over 20 blocks of rows; a 95 % interval is the number ± 2.09 of
-them. Of two files with as many rows the differences have theirs.
+them. Of two files with as many rows, the differences (second less first) are shown, with errors of
+their own: they are taken for the same rows.
 
 The Euclidean silhouette and Dunn compare all pairs. They are exact where that takes under a minute;
 else the silhouette is estimated, without bias, from a sample of vectors whose silhouettes are exact

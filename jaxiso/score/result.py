@@ -140,7 +140,7 @@ def _table(scores: Sequence[Scores], options: Options, remarks: list[str]) -> Ta
         table.add_column(Text(name), justify="right", overflow="fold")
     less = differences(scores)
     if less:
-        table.add_column("difference", justify="right")
+        table.add_column("second − first", justify="right")
     table.add_row("Vectors", *(f"{one.n:,}" for one in scores))
     table.add_row("Dimensions", *(f"{one.d:,}" for one in scores))
     if any(one.labels is not None for one in scores):

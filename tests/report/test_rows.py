@@ -78,7 +78,7 @@ def test_a_mean_of_the_loss_is_remarked_and_comes_after_a_sum(tmp_path):
     (entry,) = best(found).values()
     assert names(entry) == ["sum"] and entry.remarks == ["1 seed, not 5"]
     (rest,) = others(found, best(found))
-    assert rest.unlike[0].endswith("/sum has a sum of the loss")
+    assert rest.unlike[0].endswith("/sum, which has a sum of the loss")
     (entry,) = best([one for one in found if one is not entry]).values()
     assert names(entry) == ["mean"] and len(entry.remarks) == 1
     assert entry.remarks[0].startswith("a mean of the loss over items")

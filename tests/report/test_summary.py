@@ -58,8 +58,8 @@ def test_what_a_run_contradicts_is_not_said(tmp_path):
         write_vae(tmp_path / posterior, found, posterior=posterior, hidden_dim=64)
     summary = summary_of(tmp_path)
     assert summary.sentences[-1] == (
-        "Whether the isotropic posterior has more of a measure than the diagonal one with the same "
-        "C is as in the paper in all pairs for active units; in none for BLEU-2, isotropy score of "
+        "Which posterior has more of a measure, the isotropic or the diagonal one with the same C, "
+        "is as in the paper in all pairs for active units; in none for BLEU-2, isotropy score of "
         "the means; how these models differ from the paper's is said with their numbers."
     )
     (table,) = summary.tables

@@ -58,12 +58,13 @@ def test_measures_are_chosen_and_transforms_applied():
             "unknown measure 'isoscor'; allowed are isoscore, isoscore_corrected, mu_",
         ),
         ((X,), {"measures": ["dunn"]}, "measure 'dunn' needs labels"),
-        ((X,), {"transform": "whitn"}, "unknown transform 'whitn'"),
+        ((X,), {"transform": "whitn"}, "^transform whitn: unknown transform 'whitn'"),
         ((X,), {"transform": "whiten:7"}, "give whiten:k with k from 1 to 6"),
         ((X,), {"transform": "whiten:1"}, "leaves one dimension; at least 2 are needed"),
         ((X[:, :1],), {}, "it must have at least 2 dimensions"),
         ((X, Y[:5]), {}, "40 points, 5 labels"),
-        ((X, Y), {"sample_size": 1}, "--sample-size 1: must be at least 2"),
+        ((X, Y), {"random_state": -1}, "^random_state -1: must be at least 0"),
+        ((X, Y), {"sample_size": 1}, "^sample_size 1: must be at least 2"),
     ],
 )
 def test_what_cannot_be_measured(arguments, options, message):

@@ -33,7 +33,9 @@ def test_files_over_each_other(tmp_path):
     assert legend is not None
     texts = [text.get_text() for text in legend.get_texts()]
     assert [text.strip("\u200b").replace("\\", "") for text in texts] == ["_a$b.npy", "b.npy"]
-    assert len(cosines.lines) == 2
+    assert len(cosines.lines) == 2 and cosines.get_xticks().tolist() == [-1, -0.5, 0, 0.5, 1]
+    figure.draw_without_rendering()
+    assert {text.get_text() for text in variances.get_xticklabels(minor=True)} <= {""}
     ticks = [text.get_text() for text in silhouettes.get_yticklabels()]
     assert ticks == ["label 0", "label 1", "label 2"]
     saved = save_figure(figure, tmp_path / "figure")
