@@ -70,12 +70,7 @@ def steps_of(directory: Path) -> list[int]:
 def save_checkpoint(directory: Path, step: int, state: Any, *, rows: int, run: str) -> None:
     """Writes a checkpoint, which replaces the one before the last; all processes have to call it.
 
-    Args:
-        directory: of the run.
-        step: updates done.
-        state: a pytree of arrays.
-        rows: how many the metrics had.
-        run: digest of the run's config.
+    `rows` is how many the metrics had, `run` the digest of the run's config.
 
     Raises OSError: the disk is full, or cannot be written to.
     """

@@ -43,10 +43,7 @@ def write_manifest(directory: Path, known: Mapping[str, list[str]]) -> None:
 def expect(directory: Path, name: str, part: Path) -> None:
     """Makes a new file known, which is about to take the place of another.
 
-    Args:
-        directory: of the run.
-        name: of the file to be.
-        part: the new file, complete.
+    `part` is the new file, complete.
     """
     known, path = read_manifest(directory), directory / name
     old = [file_digest(path)] if path.is_file() else []

@@ -342,13 +342,7 @@ def open_and_work(
 ) -> None:
     """What a command does with its run: trains unless that has been done, and shows the result.
 
-    Args:
-        directory: of the run.
-        config: what determines the numbers.
-        options: of the command line.
-        source: where the data are.
-        work: trains, and finishes the run.
-        show: prints the result.
+    `work` trains, and finishes the run; `show` prints the result. `source` says where the data are.
 
     Raises:
         InputError: as of `Run`.

@@ -51,10 +51,7 @@ class Contest(NamedTuple):
 def measure(contest: Contest, part: str, options: Options) -> dict[str, Any]:
     """Times the calls in turns, then measures the memory of each.
 
-    Args:
-        contest: the calls.
-        part: the module of `jaxiso.bench` whose `lone_call` makes them anew in a fresh process.
-        options: of the command.
+    `part` is the module of `jaxiso.bench` whose `lone_call` makes them anew in a fresh process.
 
     Returns:
         The figures of each call by its name, and `work`; where there are two, also the `RATIOS` of

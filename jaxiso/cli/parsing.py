@@ -34,11 +34,8 @@ def parse(
 ) -> Options:
     """Reads a command line; prints help, or what is wrong with it, and exits.
 
-    Args:
-        options: the dataclass.
-        prog: the command as the user types it.
-        description: shown by --help, as it is.
-        arguments: those after `prog`; None for this process's.
+    `prog` is the command as the user types it; `arguments` are those after it, None for this
+    process's. The description is shown as it is.
 
     Raises InputError: a value is out of bounds.
     """

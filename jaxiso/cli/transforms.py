@@ -94,10 +94,6 @@ def written(steps: tuple[Step, ...]) -> str:
 def check_transform(name: str, text: str) -> str:
     """An option's transforms, written in one way.
 
-    Args:
-        name: of the option, as it is typed.
-        text: its value.
-
     Raises InputError: names the option, its value and what is allowed.
     """
     try:

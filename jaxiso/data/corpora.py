@@ -227,10 +227,7 @@ def corpus_texts(name: str, *, data_dir: Path | str | None, quiet: bool = False)
 
     They are those to train on; where the data directory has none of these, all that it has.
 
-    Args:
-        name: a key of `CORPORA`.
-        data_dir: as in `load_corpus`.
-        quiet: no notes.
+    `name` is a key of `CORPORA`; the rest is as in `load_corpus`.
 
     Returns:
         Texts; the label is the name of a class, or None.

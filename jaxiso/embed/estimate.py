@@ -31,11 +31,7 @@ def print_estimate(
     of one update and one measurement of one seed, measured here on random vectors, times their
     number; encoding the texts comes on top.
 
-    Args:
-        options: with the number of updates.
-        embeddings: the data; vectors of texts that are not encoded yet are made up.
-        config: of the run.
-        held_out: (n,) bool, the items that are not trained on.
+    Vectors of texts that are not encoded yet are made up.
     """
     updates, seeds, weighed = options.updates, options.seeds, options.isotropy or ()
     assert updates is not None

@@ -205,10 +205,7 @@ def seeds_and_weights(options: Options) -> tuple[Array, Array | None]:
 def make_training(options: Options, data: EmbedData, what: str) -> Training:
     """The experiment as `jaxiso.training` drives it, spread over all devices.
 
-    Args:
-        options: with the number of updates.
-        data: as from `prepare`.
-        what: shown before the progress bar.
+    The options have the number of updates; `what` is shown before the progress bar.
     """
     updates = options.updates
     assert updates is not None

@@ -69,13 +69,8 @@ def measure_part(
 ) -> dict[str, Array]:
     """IsoScore and silhouette of a part, or of a sample of it, under their names.
 
-    Args:
-        vectors: in their present state.
-        part: which items.
-        key: of the sample.
-        k: number of labels.
-        sample: items to draw, where the part is not measured whole.
-        track: the other indices of clusters too.
+    `key` draws `sample` items, where the part is not measured whole; k is the number of labels.
+    With `track` the other indices of clusters too.
     """
     cloud, clusters, plan = read_vectors(vectors, part), part.clusters, part.plan
     if plan is not None:

@@ -209,10 +209,7 @@ def title_of(config: Mapping[str, Any]) -> str:
 def default_name(options: Options, task: str, encoder: str | None) -> str:
     """The name of a run directory: the task, and what is not as in the paper.
 
-    Args:
-        options: with the number of updates.
-        task: short name of the task or file.
-        encoder: short name of where its vectors come from, if that has one.
+    The options have the number of updates; `task` and `encoder` are short names.
     """
     named = ("task", "encoder", "seeds", "updates")
     chosen, usual = (

@@ -31,12 +31,8 @@ def write_result(
 ) -> None:
     """Writes the final vectors, the figures and, last, result.json; the first process does.
 
-    Args:
-        run: the run directory.
-        metrics: its whole metrics table.
-        params: final parameters of all seeds.
-        held_out: (n,) bool, the items that were held out; None where there are none.
-        seconds: time spent on training and measuring, over all sessions of the run.
+    `held_out`, (n,) bool, has the items that were held out; `seconds` were spent on training and
+    measuring, over all sessions of the run.
     """
     if not is_first():
         return
@@ -182,10 +178,6 @@ def result_table(result: Mapping[str, Any], unlike: Mapping[str, str]) -> Table:
     """The table of a result: this run beside the paper's, or a row for each weight of isotropy.
 
     The paper's numbers are left out where the paper has no such run, or only another experiment.
-
-    Args:
-        result: as `make_result` gives it.
-        unlike: from `unlike_the_paper`.
     """
     title = ", ".join(name for name in (result["task"], result["encoder"]) if name)
     if "frontier" in result:

@@ -84,10 +84,6 @@ def triplet_loss(points: Float[Array, "n d"], triples: Triples) -> Float[Array, 
     As printed there is no margin: a triple whose negative is the farther one adds nothing. A
     distance of zero has a derivative of zero.
 
-    Args:
-        points: features of the items.
-        triples: numbers of items.
-
     Reference: paper A, Appendix B; its Eq. 5 is minus the sum of this over all triples.
     """
     anchor = points[triples.anchor]

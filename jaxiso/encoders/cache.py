@@ -51,12 +51,8 @@ def cached_layers(
 ) -> np.ndarray:
     """Vectors of some layers, each of which is a file of its own.
 
-    Args:
-        work: what is encoded.
-        what: tells apart what is made of the same texts: a pooling, say.
-        numbers: of the layers.
-        rows: vectors of a layer.
-        make: gives those of the layers that are not there, (layers, rows, dim), in one pass.
+    `what` tells apart what is made of the same texts: a pooling, say. `make` gives the layers that
+    are not there, (layers, rows, dim), in one pass.
 
     Returns:
         float32 (layers, rows, dim).

@@ -23,11 +23,8 @@ def read_text_settings(
 
     The folder holds sentence_bert_config.json if the model comes from sentence-transformers.
 
-    Args:
-        directory: of the model.
-        room: tokens that the model has positions for; None where it has no limit.
-        vocabulary: number of tokens that the model knows.
-        pad_id: the padding token.
+    `room` is how many tokens the model has positions for, None where it has no limit; `vocabulary`
+    how many it knows.
 
     Raises InputError: a file is not JSON, or asks for something impossible.
     """

@@ -112,10 +112,7 @@ def _intrinsic(vectors: np.ndarray) -> Value:
 def cluster_measures(vectors: np.ndarray, labels: Labels, *, seed: int | None) -> Values:
     """How well labels are clusters.
 
-    Args:
-        vectors: (n, d), finite.
-        labels: of each vector.
-        seed: that rows are dealt into blocks by, for standard errors; None for none.
+    Vectors are (n, d), finite; the seed is as in `free_measures`.
     """
     cloud = Cloud(ArrayRows(vectors), pooled=False)
     files = (Path("vectors"),)

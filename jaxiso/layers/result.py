@@ -30,14 +30,7 @@ def describe(texts: Texts) -> str:
 def report(
     texts: Texts, found: Sequence[Measured], options: Options, seconds: float
 ) -> dict[str, Any]:
-    """What --json prints.
-
-    Args:
-        texts: that were encoded.
-        found: one of each encoder.
-        options: of the command.
-        seconds: time taken.
-    """
+    """What --json prints."""
     return {
         "texts": {
             "file": printable(texts.path),
@@ -68,13 +61,7 @@ def _encoder(one: Measured) -> dict[str, Any]:
 
 
 def print_tables(texts: Texts, found: Sequence[Measured], seconds: float) -> None:
-    """Prints the tables to standard output.
-
-    Args:
-        texts: that were encoded.
-        found: one of each encoder.
-        seconds: time taken.
-    """
+    """Prints the tables to standard output."""
     out = printer()
     remarks: list[str] = []
     out.print(describe(texts))

@@ -106,10 +106,7 @@ def middles(
     That place is the median of three medians of three members, coordinate by coordinate. Means are
     taken relative to it, so points in one place are exactly zero relative to their middle.
 
-    Args:
-        points: shape (n, d).
-        plan: of these points.
-        axis: that of the mesh whose devices have some of each label's points, if there is one.
+    `axis` is that of the mesh whose devices have some of each label's points, if there is one.
     """
     nine = _nine_members(points, plan, axis)
     amid = _median(*(_median(*nine[i : i + 3]) for i in (0, 3, 6)))
@@ -172,11 +169,7 @@ def norms_of(
     With x_i = y_i + c_p and x_j = y_j + c_q, ‖x_i - x_j‖² = u_i(q) + u_j(p) - 2·y_i·y_j, where
     u_i(q) = ‖y_i‖² + 2·y_i·(c_p - c_q) + ‖c_p - c_q‖²/2.
 
-    Args:
-        y: points relative to the centre of their label.
-        labels: codes; -1 in padding.
-        centres: of all labels.
-        others: of the labels that are asked for.
+    Points are relative to the centre of their label; labels are -1 in padding.
     """
 
     def norms(y, ways):

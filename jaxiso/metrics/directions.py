@@ -83,10 +83,7 @@ def _mean_cosine(
 def random_cosines(points: np.ndarray, pairs: int, seed: int) -> np.ndarray:
     """Cosines of random pairs of different points; of all pairs where they are fewer.
 
-    Args:
-        points: shape (n, d), finite. Pairs with a point at the origin have none, and are left out.
-        pairs: number of pairs at most.
-        seed: that they are drawn from.
+    Pairs with a point at the origin have none, and are left out.
     """
     n = len(points)
     if n * (n - 1) // 2 <= pairs:

@@ -295,11 +295,8 @@ def roots(
 ) -> Float[np.ndarray, "m n"]:
     """Distances from their squares, in place: zero where rounding cancels, and to a point itself.
 
-    Args:
-        squares: of m points to n.
-        mine: squared lengths of the m.
-        lengths: those of the n.
-        itself: the rows and columns in which a point meets itself.
+    `mine` and `lengths` are squared lengths of the m and of the n points, `itself` the rows and
+    columns in which a point meets itself.
     """
     squares[itself] = np.inf
     smallest = ROUNDING * EPS

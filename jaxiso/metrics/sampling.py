@@ -164,11 +164,7 @@ def in_batches(
 ) -> Iterator[Sampled]:
     """Measures the design's rows, some at a time, and gives the estimate so far after each.
 
-    Args:
-        design: the draws.
-        silhouettes: of rows, exact.
-        sample_size: how many rows in all.
-        batch_size: how many at a time.
+    `silhouettes` gives those of rows, exact.
     """
     m = min(sample_size, len(design.rows))
     found = np.zeros(0)

@@ -130,16 +130,8 @@ def simplified_silhouette_score(
     """Mean simplified silhouette: distances to centroids take the place of mean distances.
 
     O(n·d·K) under every metric. Arguments and errors are those of `silhouette_score`, but that
-    points are dense.
-
-    Args:
-        X: points, shape (n, d).
-        labels: the cluster of each point, shape (n,).
-        metric: "euclidean", "sqeuclidean" or "cosine"; in the last the centroid is the direction of
-            the mean of the points at unit length (at distance 1 of all if that mean is zero).
-        average: "micro" or "macro".
-        mesh: devices that share the work.
-        num_labels: K, if labels are codes 0 to K - 1.
+    points are dense, of shape (n, d). Under "cosine" the centroid is the direction of the mean of
+    the points at unit length (at distance 1 of all if that mean is zero).
 
     Returns:
         A scalar from -1 to 1. A point that is alone in its cluster scores 0.
@@ -189,21 +181,11 @@ def sampled_silhouette(
     within a sub-sample, as scikit-learn's `sample_size` takes it, is biased: with many labels the
     other points of one's own are missing.)
 
-    Args:
-        X: points or distances, as for `silhouette_score`.
-        labels: the cluster of each point, shape (n,).
-        sample_size: m, from 2 to n.
-        metric: the distance.
-        average: "micro" or "macro".
-        random_state: of the draw, as for `numpy.random.default_rng`.
-        mesh: devices that share the work.
-        num_labels: K, if labels are codes 0 to K - 1.
+    `sample_size` is m, from 2 to n; all other arguments and the errors are those of
+    `silhouette_score`.
 
     Returns:
         The estimate, its standard error, and the points it is of.
-
-    Raises:
-        ValueError: as `silhouette_score`.
 
     Reference: Cochran (1977), "Sampling Techniques", chapter 5.
     """
@@ -230,18 +212,7 @@ def silhouette_in_batches(
 
     Every one is unbiased, so that a caller may stop when it likes, but for one thing: to stop as
     soon as the value pleases is to choose the value. Labels are pooled so that the first batch
-    suffices for an estimate.
-
-    Args:
-        X: points or distances, as for `silhouette_score`.
-        labels: the cluster of each point, shape (n,).
-        sample_size: m, from 2 to n.
-        batch_size: points between two estimates, at least 2.
-        metric: the distance.
-        average: "micro" or "macro".
-        random_state: of the draw.
-        mesh: devices that share the work.
-        num_labels: K, if labels are codes 0 to K - 1.
+    suffices for an estimate; `batch_size`, at least 2, is how many points are between two.
     """
     check_choice("metric", metric, METRICS)
     check_choice("average", average, AVERAGES)

@@ -53,14 +53,7 @@ def of_rows(
 ) -> Float[Array, " m"]:
     """Likewise of some of the points only, each against all.
 
-    Args:
-        points: shape (n, d).
-        labels: codes.
-        chosen: the numbers of some points.
-        chosen_shape: tiles for the chosen points.
-        num_labels: K.
-        plan: tiles for the points of each device.
-        mesh: their devices.
+    `chosen` are their numbers, `chosen_shape` is of their tiles; the plan is of all points.
     """
     rows = mesh or ALL
     tiles = as_plan(plan, labels, num_labels, rows)

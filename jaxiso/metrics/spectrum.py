@@ -20,10 +20,6 @@ from jaxiso.metrics.points import OnMesh, Points, as_points, checked_points, met
 def as_matrix(points: Any, *, least: int = 1) -> np.ndarray:
     """Concrete points, checked, as a matrix of NumPy: float32 if its numbers fit, else float64.
 
-    Args:
-        points: shape (n, d), of any kind.
-        least: the smallest number of points.
-
     Raises:
         ValueError: as `jaxiso.metrics.points.checked_points`.
     """

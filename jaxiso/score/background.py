@@ -19,11 +19,7 @@ INTERRUPTED = (KeyboardInterrupt, Stopped)
 def in_background(call: Callable[[], Any], seconds: float, info: str, *, quiet: bool) -> Any:
     """Runs what cannot be interrupted in a thread, which an interruption leaves behind.
 
-    Args:
-        call: the computation.
-        seconds: how long it takes, for the progress bar.
-        info: shown beside it.
-        quiet: no progress bar.
+    `seconds`, which it takes, and `info` are for the progress bar.
 
     Raises KeyboardInterrupt or Stopped as they come; the process then ends without waiting.
     """

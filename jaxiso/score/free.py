@@ -73,11 +73,6 @@ def jackknife(cloud: Cloud, dealt: Dealt, axes: Axes) -> dict[str, Estimate]:
     """IsoScore, plain and corrected, effective rank and the measures of directions, with errors.
 
     One pass, of n·d·min(n, d) work; O(B·d) memory for B blocks.
-
-    Args:
-        cloud: the vectors, at least 4.
-        dealt: the blocks.
-        axes: the vectors' principal directions.
     """
     b, d = dealt.blocks, cloud.d
     along, fourths = np.zeros((3, b, len(axes.variances))), np.zeros((2, b))

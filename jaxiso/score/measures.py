@@ -46,10 +46,7 @@ def measure(
 
     Interrupted, it gives what is known.
 
-    Args:
-        found: the vectors.
-        options: of the command.
-        wanted: names of measures; others may come with them.
+    Other measures than those `wanted` may come with them.
     """
     cloud, labels, m = Cloud(found.rows, quiet=options.quiet), found.labels, options.sample_size
     if labels is not None and m is not None and m > cloud.n:
@@ -92,12 +89,8 @@ def cluster_measures(
 ) -> Iterator[Found]:
     """Yields the measures of labels as clusters, as soon as each is known.
 
-    Args:
-        cloud: the vectors.
-        codes: (n,) int32 labels from 0 to k - 1, each of which occurs.
-        k: number of labels.
-        options: of the command.
-        wanted: names of measures; others may come with them.
+    Codes are (n,) int32 labels from 0 to k - 1, each of which occurs. Other measures than those
+    `wanted` may come with them.
     """
     if (why := no_clusters(k, cloud.n)) is not None:
         yield Found(dict.fromkeys(CLUSTERS, Value(None, remark=why)))

@@ -119,11 +119,7 @@ class Limits(NamedTuple):
 def euclidean_silhouettes(points: Any, codes: np.ndarray, k: int, limits: Limits) -> Silhouettes:
     """Silhouettes of all vectors, or of a sample.
 
-    Args:
-        points: the vectors.
-        codes: (n,) labels from 0 to k - 1, at least two of which, and not all, differ.
-        k: number of labels.
-        limits: how much may be computed.
+    Codes are (n,) labels from 0 to k - 1, at least two of which, and not all, differ.
 
     Raises KeyboardInterrupt or Stopped where it is stopped before there is anything to say.
     """
@@ -171,11 +167,7 @@ def without_blocks(
     Of m vectors that stand for all, from the sums of their distances to each label's part of each
     block: m·n·d multiplications.
 
-    Args:
-        points: the vectors, all of them in this process.
-        of: the silhouettes of all.
-        dealt: the blocks.
-        limits: seed, and whether there is a progress bar.
+    All points are in this process.
 
     Returns None where labels are too many for it.
     """
@@ -245,12 +237,7 @@ class _Sampling:
 def dunn(cloud: Cloud, points: Points | None, codes: np.ndarray, k: int, limits: Limits) -> Dunn:
     """Dunn's index, or a bound.
 
-    Args:
-        cloud: the vectors.
-        points: the same in memory, if they are there already.
-        codes: their labels.
-        k: number of labels.
-        limits: how much may be computed.
+    `points` are the vectors in memory, if they are there already.
     """
     n, d = cloud.n, cloud.d
 

@@ -46,13 +46,7 @@ def describe(found: OpenedVectors) -> str:
 
 
 def report(scores: Sequence[Scores], options: Options, seconds: float) -> dict[str, Any]:
-    """What --json prints.
-
-    Args:
-        scores: one of each file.
-        options: of the command.
-        seconds: time taken.
-    """
+    """What --json prints."""
     return {
         "files": [_file(one) for one in scores],
         "differences": _plain(differences(scores)),
@@ -87,13 +81,7 @@ def _plain(values: Mapping[str, Value]) -> dict[str, Any]:
 
 
 def print_tables(scores: Sequence[Scores], options: Options, seconds: float) -> None:
-    """Prints the tables to standard output.
-
-    Args:
-        scores: one of each file.
-        options: of the command.
-        seconds: time taken.
-    """
+    """Prints the tables to standard output."""
     out = printer()
     remarks: list[str] = []
     out.print(_table(scores, options, remarks))

@@ -39,13 +39,7 @@ def transformed(found: OpenedVectors, text: str) -> tuple[OpenedVectors, tuple[s
 
 
 def of_transformed(scores: Scores, text: str, found: tuple[str, ...]) -> Scores:
-    """What was measured of vectors after a transform, without errors that are not theirs.
-
-    Args:
-        scores: of the transformed vectors.
-        text: the transform.
-        found: what it found of them, a sentence each.
-    """
+    """What was measured of vectors after a transform, without errors that are not theirs."""
     values = without_errors(scores.values, text)
     if scores.sampled is not None and "silhouette" in values:  # its error is that of the sampling
         values["silhouette"] = scores.values["silhouette"]
@@ -66,10 +60,6 @@ def without_errors(values: Mapping[str, Value], text: str) -> dict[str, Value]:
     The jackknife keeps the transform as it is, but other vectors would be given another one. Once
     they are whitened that changes how all measures vary, and once they are centred how their mean
     cosine does; other errors agreed with the spread over samples.
-
-    Args:
-        values: by name.
-        text: the transform.
     """
     steps = {step.name for step in read_steps(text)}
     wrong = set(values) if "whiten" in steps else OF_THE_MEAN if steps & CENTRING else set()

@@ -122,9 +122,7 @@ NEEDED += ("sentences", "tokens", "ids", "vocabulary_digest")
 def complete_config(config: Mapping[str, Any], where: object) -> dict[str, Any]:
     """The config of a training, with the defaults of options that came after it.
 
-    Args:
-        config: as config.json has it.
-        where: the run, for messages.
+    `where` names the run in messages.
 
     Raises InputError: it is of another command, lacks what every training has, or has a value that
     no option can have.

@@ -143,10 +143,7 @@ def decode(params: Any, z: np.ndarray, longest: int) -> list[list[int]]:
 def reconstruction(params: Any, codes: Codes, sentences: Sequence[np.ndarray]) -> Measures:
     """Table 4: rec, KL, active units, and BLEU and ROUGE of what greedy decoding makes of means.
 
-    Args:
-        params: of one seed.
-        codes: of the sentences.
-        sentences: their ids with eos.
+    The sentences are ids with eos.
     """
     decoded = decode(params, codes.mean, max(map(len, sentences)))
     known: Value = float(np.log(len(codes.z)))  # an autoencoder's code is a point

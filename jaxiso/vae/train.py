@@ -234,10 +234,7 @@ def _latest(table: Columns) -> str:
 def summarise(table: Columns, diverged: Mapping[int, int], length: int) -> dict[str, Any]:
     """Mean and standard deviation over seeds after the last epoch; why, where there are none.
 
-    Args:
-        table: the metrics.
-        diverged: the update at which a seed diverged.
-        length: updates of an epoch.
+    `diverged` has the update at which a seed diverged, `length` is how many updates an epoch has.
     """
     updates = int(max(table["step"]))
     last = np.asarray(table["step"]) == updates
