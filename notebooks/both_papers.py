@@ -77,7 +77,8 @@ Markdown("\n".join(lines))
 # %% [markdown]
 # ## Both papers' measures of the same vectors
 #
-# Of all test sentences, as `evaluation.json` has them; means over seeds.
+# Of all test sentences, as `evaluation.json` has them; means over seeds. All that follows is of the
+# sentences whose codes `evaluate` keeps, at most 2,000, so that numbers differ from these a little.
 
 # %%
 measures = {

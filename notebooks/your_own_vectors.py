@@ -120,7 +120,10 @@ for ax, (name, values) in zip(axes, by_layer.items(), strict=True):
 plt.show()
 
 # %% [markdown]
-# `python -m jaxiso layers` draws this for whole corpora and several models, in one pass.
+# `python -m jaxiso layers` draws this for whole corpora and several models, in one pass. What it
+# shows depends on texts and labels. Of the sentences above, MiniLM's last layer is the most
+# isotropic and the most clustered; of 2,000 DBpedia abstracts (see the README) it is the most
+# isotropic and among the least clustered.
 #
 # ## Transforms
 #

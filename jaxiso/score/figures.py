@@ -8,6 +8,7 @@ from typing import NamedTuple
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.ticker import LogLocator
 
 from jaxiso.data.rows import Rows
 from jaxiso.metrics.directions import random_cosines
@@ -65,6 +66,7 @@ def figure_scores(files: Sequence[Drawn]) -> Figure:
             _draw_silhouettes(axes[2], file, labels, f"C{i % 10}", (i + 0.5) / len(files) - 0.5)
     axes[0].set(title="Variances", xlabel="Principal component", ylabel="Share of the variance")
     axes[0].set(xscale="log", yscale="log")
+    axes[0].xaxis.set_major_locator(LogLocator(subs=(1, 2, 5), numticks=99))
     axes[0].xaxis.set_major_formatter("{x:g}")
     axes[0].xaxis.set_minor_formatter("")  # for few dimensions they would lie over each other
     axes[0].legend(loc="lower left", fontsize="small")
