@@ -191,7 +191,7 @@ def _is_mean(entry: Entry) -> bool:
 
 def others(entries: Sequence[Entry], chosen: Mapping[Row, Entry]) -> list[Entry]:
     """The entries that stand in no table of the papers; their differences say why."""
-    found = []
+    found, known = [], {*embed_targets(), *(corpus for corpus, _, _ in vae_targets())}
     for entry in entries:
         stands, differences = chosen.get(entry.row), entry.differences
         if stands is entry:
@@ -201,7 +201,9 @@ def others(entries: Sequence[Entry], chosen: Mapping[Row, Entry]) -> list[Entry]
             summed = _is_mean(entry) and not _is_mean(stands)
             why = "has a sum of the loss" if summed else "has more seeds or is newer"
             differences = [f"none, but the paper's tables show {where}, which {why}"]
-        found.append(entry._replace(differences=differences or ["the paper has no such row"]))
+        if not differences or known.isdisjoint({entry.row, entry.row[0]}):
+            differences = ["the paper has no such row", *differences]
+        found.append(entry._replace(differences=differences))
     return found
 
 

@@ -55,6 +55,16 @@ def test_other_settings_reproduce_no_row(tmp_path, changes, said):
     for entry in others(found, {}):
         assert any(said in line for line in entry.unlike), entry.unlike
         assert entry.label.startswith("digits" if "task" in changes else "wnli, minilm")
+        assert (entry.unlike[0] == "the paper has no such row") == ("task" in changes)
+
+
+def test_vectors_and_corpora_of_ones_own_are_in_no_paper(tmp_path):
+    write_embed(tmp_path / "rte", task="rte", encoder=None, seeds=2)
+    write_vae(tmp_path / "own", {"bleu2": [1.0]}, corpus="own-dbpedia", seed=4)
+    for entries in (trajectories(tmp_path), models(tmp_path)[0]):
+        assert best(entries) == {}
+        (entry,) = others(entries, best(entries))
+        assert entry.unlike[0] == "the paper has no such row"
 
 
 def test_most_seeds_then_the_newest(tmp_path):
