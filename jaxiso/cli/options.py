@@ -175,7 +175,7 @@ class ProcessOptions(Checked):
     sums of numbers of fewer bits: faster, and nearly as exact, X3 of bfloat16 the least."""
     distributed: Annotated[bool, FREE] = False
     """Compute with all processes of this SLURM, Open MPI or Kubernetes job, one a host or a GPU.
-    The run directory has to be on a file system that they share."""
+    A run directory has to be on a file system that they share."""
     coordinator: Annotated[str | None, FREE, arg(metavar="HOST:PORT")] = None
     """Address of process 0: the same by hand. Every process is started by the same command with
     --processes N, and with a --process of its own."""
@@ -184,7 +184,7 @@ class ProcessOptions(Checked):
     process: Annotated[int | None, Ge(0), FREE] = None
     """Which one this is, counted from 0."""
     timeout: Annotated[float, Gt(0), Le(10**6), FREE] = 300.0
-    """Seconds in which all processes have to come."""
+    """Seconds in which all processes have to join."""
 
 
 def flag(name: str) -> str:

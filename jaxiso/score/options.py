@@ -41,12 +41,13 @@ Texts are encoded first, by one or more models that are shown side by side:
 
     python -m jaxiso.score --texts reviews.csv --labels label --encoder minilm mpnet
 
-Without labels: IsoScore, the isotropy score of Mu & Viswanath, effective rank, mean cosine. With
-labels also silhouette, simplified silhouette, Calinski–Harabasz, Davies–Bouldin and Dunn. The same
-as functions: jaxiso.isoscore(X), jaxiso.silhouette_score(X, labels), and so on. Numbers have
-standard errors, by the jackknife over 20 blocks of rows; a 95 % interval is the number ± 2.09 of
-them. Of two files with as many rows, the differences (second less first) are shown, with errors of
-their own: they are taken for the same rows.
+Without labels: IsoScore, as it is and corrected for the number of vectors (which may pass 1), the
+isotropy score of Mu & Viswanath, effective rank, mean cosine. With labels also silhouette,
+simplified silhouette, Calinski–Harabasz, Davies–Bouldin and Dunn. The same as functions:
+jaxiso.isoscore(X), jaxiso.silhouette_score(X, labels), and so on. Numbers have standard errors, by
+the jackknife over 20 blocks of rows; a 95 % interval is the number ± 2.09 of them. Of two files
+with as many rows, the differences (second less first) are shown, with errors of their own: they are
+taken for the same rows.
 
 The Euclidean silhouette and Dunn compare all pairs. They are exact where that takes under a minute;
 else the silhouette is estimated, without bias, from a sample of vectors whose silhouettes are exact
@@ -87,8 +88,9 @@ class Options(ProcessOptions):
     """Which array, or column of lists, holds the vectors. By default X, embeddings or vectors, or
     the only one with two dimensions."""
     transform: Annotated[tuple[Transform, ...], arg(metavar="STEPS [STEPS ...]")] = ("none",)
-    """What is done to the vectors first, each of several side by side, such as none abtt:3 whiten:
-    steps with commas between, see jaxiso.transforms. It takes all vectors into memory. Errors take
+    """What is done to the vectors first, each of several side by side, such as none abtt:3 whiten.
+    Steps with commas between: none, center, unit, standardize, whiten[:k], abtt[:D], rogue[:k],
+    cluster[:K,D]; see jaxiso.transforms. It takes all vectors into memory. Errors take
     the transform as it is; where that makes them wrong, as whitening does, there are none."""
     by_label: Annotated[bool, MEASUREMENT] = False
     """Also a table of each label's vectors by themselves."""

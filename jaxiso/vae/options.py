@@ -245,7 +245,8 @@ class EvaluateOptions(Checked):
     been measured yet with these settings. What was measured before is kept."""
     protocol: Literal["paper", "code"] = "paper"
     """Of the classification. paper: probes learn from training sentences, and are tested on test
-    sentences. code: from 80 % of the test sentences, tested on the others, as in the authors'."""
+    sentences. code: from 80 % of the test sentences, tested on the others, as in the authors'
+    code."""
     initialisations: Count = 10
     """Probes of each kind, whose accuracies are averaged."""
     draws: Count = 10
