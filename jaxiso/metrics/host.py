@@ -119,7 +119,7 @@ def euclidean(x: Float[np.ndarray, "n d"], codes: Int[np.ndarray, " n"], k: int)
     labels = ByLabel.of(codes, k)
     reference, y = around_members(x, labels)
     lengths = np.einsum("ij,ij->i", y, y)
-    norms = towards(y, lengths, labels.codes, reference, 0.5)
+    norms = towards(y, lengths, labels.codes, reference)
     by_label = np.ascontiguousarray(norms.T)
 
     def of(rows: np.ndarray | None = None) -> np.ndarray:
@@ -209,19 +209,17 @@ def towards(
     lengths: Float[np.ndarray, " m"],
     codes: Int[np.ndarray, " m"],
     reference: Float[np.ndarray, "k d"],
-    share: float,
 ) -> Float[np.ndarray, "m k"]:
-    """‖y‖² + 2·y·(c_p - c_q) + share·‖c_p - c_q‖² for points of label p and each label q.
+    """‖y‖² + 2·y·(c_p - c_q) + ½·‖c_p - c_q‖² for points of label p and each label q.
 
-    With a share of 1 these are squared distances to the references c; with ½ they are what a point
-    adds to its squared distances to the points of each label (`jaxiso.metrics.blocks`).
+    This is what a point adds to its squared distances to the points of each label
+    (`jaxiso.metrics.blocks`).
 
     Args:
         y: points less the reference of their label.
         lengths: their squared lengths.
         codes: their labels, sorted.
         reference: the references; only their differences matter.
-        share: 1 or ½.
     """
     reference = reference - reference[codes[0]]
     along = y @ reference.T
@@ -233,7 +231,7 @@ def towards(
     for row, label in enumerate(mine):
         away = reference - reference[label]
         np.einsum("ij,ij->i", away, away, out=apart[row])
-    apart *= share
+    apart /= 2
     norms += apart[which]
     return norms
 
@@ -310,8 +308,8 @@ def squared_distances(a: np.ndarray, b: np.ndarray) -> np.ndarray:
     """Squared distances from rows of a to rows of b."""
     size = np.einsum("ij,ij->i", a, a)[:, None] + np.einsum("ij,ij->i", b, b)
     found = size - 2 * a @ b.T
-    # Of those that all but touch the product has lost the difference.
-    close = found < 1e-6 * size
+    # Of those that all but touch the product has lost much of the difference.
+    close = found < 1e-3 * size
     for row in np.flatnonzero(close.any(axis=1)):
         away = b[close[row]] - a[row]
         found[row, close[row]] = np.einsum("ij,ij->i", away, away)

@@ -183,8 +183,8 @@ def _of_centroids(
 ) -> Silhouettes:
     few = points.shape[0] * points.shape[1] * k <= host.WORK
     if mesh is None and (few or isinstance(points, np.ndarray)):
-        way = host_labels.simplified if simplified else host_labels.squared
-        return way(np.asarray(points), codes, k, metric)
+        points = np.asarray(points)
+        return host_labels.without_pairs(points, codes, k, metric, simplified=simplified)
     given = {"simplified": simplified, "num_labels": power_of_two(k), "mesh": mesh}
     if metric != "cosine":
         return partial(_some, from_centroids(points, codes, kind=metric, **given))

@@ -13,9 +13,9 @@ from jaxiso.data import rows
 from jaxiso.data.labels import Labels
 from jaxiso.data.rows import ArrayRows, FileRows, KeptRows
 from jaxiso.data.vectors import OpenedVectors, open_vectors
-from jaxiso.metrics import clusters, errors
+from jaxiso.metrics import clusters, errors, host_labels
 from jaxiso.metrics.errors import Estimate, deal
-from jaxiso.score import by_label, linear, measures, pairs
+from jaxiso.score import by_label, measures, pairs
 from jaxiso.score.by_label import by_label as measured_by_label
 from jaxiso.score.free import LOW, WHITE
 from jaxiso.score.measures import TOO_MANY, measure
@@ -93,7 +93,7 @@ def test_larger_than_memory(tmp_path, monkeypatch):
         options = Options((tmp_path / "x.npy",), metric=metric, labels="", by_label=True)
         several, of = [], None
         for block in (rows.BLOCK, 4 * D):
-            for module in (rows, clusters, linear):
+            for module in (rows, clusters, host_labels):
                 monkeypatch.setattr(module, "BLOCK", block)
             monkeypatch.setattr(by_label, "GATHERED", block)
             opened = open_vectors(tmp_path / "x.npy", str(tmp_path / "y.txt"), quiet=True)

@@ -11,10 +11,10 @@ from sklearn import metrics as sklearn
 import jaxiso
 from jaxiso.data import rows
 from jaxiso.data.rows import ArrayRows
-from jaxiso.metrics import clusters
+from jaxiso.metrics import clusters, host_labels
 from jaxiso.metrics.dimension import covariance_eigenvalues
 from jaxiso.metrics.errors import deal
-from jaxiso.score import linear, streaming
+from jaxiso.score import streaming
 from jaxiso.score.clusters import Groups
 from jaxiso.score.linear import silhouettes
 from jaxiso.score.streaming import Cloud, Part, eigenvalues, log_partitions, moments
@@ -28,7 +28,7 @@ X[5] = 0
 
 @pytest.fixture(params=[rows.BLOCK, 2 * D], ids=["a block", "blocks"])
 def block(request, monkeypatch) -> None:
-    for module in (rows, clusters, linear):
+    for module in (rows, clusters, host_labels):
         monkeypatch.setattr(module, "BLOCK", request.param)
 
 
