@@ -16,7 +16,7 @@ manifest.json    digests of the files above, which every read is checked against
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -93,6 +93,14 @@ def read_metrics(directory: Path) -> Columns:
     if not {"seed", "step"} <= columns.keys():
         raise InputError(f"{path}: has no columns seed and step; --overwrite starts the run anew")
     return columns
+
+
+def rows_where(table: Mapping[str, Sequence[float]], column: str, value: float) -> Columns:
+    """The rows of a metrics table that have a number, in single precision, in a column."""
+    import numpy as np
+
+    keep = np.asarray(table[column], np.float32) == np.float32(value)
+    return {name: np.asarray(values)[keep].tolist() for name, values in table.items()}
 
 
 def read_checkpoint(directory: Path, template: State | None) -> tuple[int, State]:

@@ -36,6 +36,13 @@ class LabelColumn(NamedTuple):
     path: Path
     words: list[str] | None = None
 
+    def by_row(self, n: int) -> list[Label | None]:
+        """The label of each of n rows, without empty lines at the end; it may be of other rows."""
+        labels = self.labels
+        while len(labels) > n and labels[-1] is None:
+            labels = labels[:-1]
+        return labels
+
     def by_word(self) -> dict[str, Label | None]:
         """The label of each word; InputError if one is there twice."""
         words = self.words or []

@@ -13,7 +13,8 @@ import numpy as np
 from jaxiso.cli.console import InputError, note, several
 from jaxiso.data.arrays import ArrayFile, reading
 from jaxiso.data.columns import LABEL_NAMES
-from jaxiso.data.corpora import CORPORA, corpus_texts
+from jaxiso.data.corpora import corpus_texts
+from jaxiso.data.known_corpora import CORPORA
 from jaxiso.data.labels import Label, Labels, column_labels, number_labels, read_labels
 from jaxiso.data.sources import did_you_mean, is_unicode, kind, read_lines
 from jaxiso.data.tables import COLUMNS, Table, is_table, open_table, true_suffix
@@ -213,9 +214,7 @@ def _labelled(
         has = f"no such field; it has {names}" if table else "no fields, but a text a line"
         raise InputError(f"--labels {labels}: there is no such file, and {path} has {has}")
     column = read_labels(Path(labels), label_column)
-    found = column.labels
-    while len(found) > len(texts) and found[-1] is None:  # empty lines at the end
-        found = found[:-1]
+    found = column.by_row(len(texts))
     if len(found) != len(texts):
         raise InputError(
             f"{column.path}: {len(found):,} labels, but {path} has {len(texts):,} texts; there "

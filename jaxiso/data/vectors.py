@@ -187,9 +187,8 @@ def _align(path: Path, found: FoundVectors, labels: LabelColumn, quiet: bool) ->
 
 
 def _row_by_row(path: Path, found: FoundVectors, labels: LabelColumn) -> list[Label | None]:
-    n, given = len(found.rows), labels.labels
-    while len(given) > n and given[-1] is None:  # empty lines at the end
-        given = given[:-1]
+    n = len(found.rows)
+    given = labels.by_row(n)
     if len(given) == n:
         return given
     hint = ""

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from jaxiso.cli.console import several
+from jaxiso.run_files import Columns, rows_where
 
 INDICES = ("calinski_harabasz", "davies_bouldin", "dunn")
 KEYS = ("seed", "step", "isotropy")  # what a row is of; all other columns are measured
@@ -47,15 +48,9 @@ def by_step(metrics: Metrics) -> tuple[np.ndarray, dict[str, np.ndarray]]:
     return steps, found
 
 
-def of_isotropy(metrics: Metrics, isotropy: float) -> dict[str, list[float]]:
-    """The rows of a metrics table that have one weight of isotropy in the loss.
-
-    Args:
-        metrics: with a column `isotropy`, in single precision.
-        isotropy: the weight.
-    """
-    keep = np.asarray(metrics["isotropy"], np.float32) == np.float32(isotropy)
-    return {name: np.asarray(values)[keep].tolist() for name, values in metrics.items()}
+def of_isotropy(metrics: Metrics, isotropy: float) -> Columns:
+    """The rows of a metrics table that have one weight of isotropy in the loss."""
+    return rows_where(metrics, "isotropy", isotropy)
 
 
 def summarise(metrics: Metrics) -> dict[str, Any]:

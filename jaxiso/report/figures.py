@@ -11,7 +11,7 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
 from jaxiso.cli.console import first_line
-from jaxiso.data.corpora import CORPORA
+from jaxiso.data.known_corpora import CORPORA
 from jaxiso.embed.trajectory import by_step, log_normalised
 from jaxiso.manifest import verify
 from jaxiso.papers import embed_targets, vae_targets

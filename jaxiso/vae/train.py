@@ -19,7 +19,7 @@ from jaxiso.cli.console import duration, printer, several
 from jaxiso.cli.files import plain_name
 from jaxiso.data.batches import Batch, Batches
 from jaxiso.metrics.posterior import active_units, mutual_information
-from jaxiso.run_files import VOCABULARY, Columns
+from jaxiso.run_files import VOCABULARY, Columns, rows_where
 from jaxiso.runs import Run
 from jaxiso.seeds import Spread, seed_keys
 from jaxiso.training import Training
@@ -135,27 +135,17 @@ def train(run: Run, text: Text, options: Options) -> None:
     )
     state, table, seconds = train_and_save(run, training, overwrite=options.overwrite)
     diverged = np.asarray(state["diverged"]).reshape(-1, config["seeds"])
-    summaries = [
-        {"C": target}
-        | summarise(
-            rows_with(table, target), {seed: int(at) for seed, at in enumerate(ats) if at}, length
-        )
-        for target, ats in zip(targets_of(config), diverged, strict=True)
-    ]
+    summaries = []
+    for target, ats in zip(targets_of(config), diverged, strict=True):
+        rows = rows_where(table, "C", target) if "C" in table else table
+        seeds = {seed: int(at) for seed, at in enumerate(ats) if at}
+        summaries.append({"C": target} | summarise(rows, seeds, length))
     if len(summaries) == 1:  # as in all runs from before there were several
         summary = {name: value for name, value in summaries[0].items() if name != "C"}
     else:
         summary = {"updates": training.updates, "targets": summaries}
     digest = model_digest(state["seeds"].params)
     run.finish(summary | {"model": digest, "seconds": round(seconds, 1)})
-
-
-def rows_with(table: Columns, target: float) -> Columns:
-    """The rows of a metrics table that are of one target KL; all where it has no such column."""
-    if "C" not in table:
-        return table
-    keep = np.asarray(table["C"], np.float32) == np.float32(target)
-    return {name: np.asarray(values)[keep].tolist() for name, values in table.items()}
 
 
 def epoch_columns(

@@ -11,7 +11,8 @@ import pytest
 from datasets import ClassLabel, Dataset, Features, Value
 
 from jaxiso.cli.console import InputError
-from jaxiso.data.corpora import CORPORA, FILE_KINDS, load_corpus
+from jaxiso.data.corpora import FILE_KINDS, load_corpus
+from jaxiso.data.known_corpora import CORPORA
 from jaxiso.data.vocabulary import UNKNOWN
 
 TEN = [f"sentence {i} ." for i in range(10)]

@@ -8,7 +8,7 @@ import pytest
 
 from jaxiso import papers
 from jaxiso.cli.configs import defaults, determining
-from jaxiso.data.corpora import CORPORA
+from jaxiso.data.known_corpora import CORPORA
 from jaxiso.data.tasks import TASKS
 from jaxiso.embed.options import Options as EmbedOptions
 from jaxiso.vae.configs import with_defaults
