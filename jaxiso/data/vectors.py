@@ -11,29 +11,14 @@ from numpy.typing import DTypeLike
 from jaxiso.cli.console import InputError, note
 from jaxiso.data.columns import LABEL_NAMES
 from jaxiso.data.labels import Label, LabelColumn, Labels, number_labels, read_labels
-from jaxiso.data.rows import KeptRows, Rows
+from jaxiso.data.rows import ArrayRows, KeptRows, Rows
 from jaxiso.data.tables import is_table, open_table
 from jaxiso.data.tasks import TASKS, Items, labelled
 from jaxiso.data.vector_files import FoundVectors, check_vectors, find_vectors, named_labels
 
 
-class LabelledVectors(NamedTuple):
-    """Vectors to measure or to train.
-
-    Attributes:
-        vectors: (n, d) numbers of any type, all finite; n and d at least 2.
-        labels: of each vector; None where none are given.
-        left_out: number of vectors left out, by reason.
-    """
-
-    path: Path
-    vectors: np.ndarray
-    labels: Labels | None
-    left_out: dict[str, int]
-
-
 class OpenedVectors(NamedTuple):
-    """Vectors to measure, which are read when they are needed; as `LabelledVectors` but for that.
+    """Vectors to measure or to train, which are read when they are needed.
 
     Attributes:
         rows: n vectors of d finite numbers; n and d at least 2.
@@ -46,6 +31,11 @@ class OpenedVectors(NamedTuple):
     labels: Labels | None
     left_out: dict[str, int]
 
+    @property
+    def vectors(self) -> np.ndarray:
+        """All of them in memory, (n, d)."""
+        return self.rows.load()
+
 
 def read_vectors(
     path: Path,
@@ -55,8 +45,8 @@ def read_vectors(
     array: str | None = None,
     dtype: DTypeLike | None = None,
     quiet: bool = False,
-) -> LabelledVectors:
-    """Reads vectors, and gives each its label; those without one are left out, and counted.
+) -> OpenedVectors:
+    """Reads vectors into memory, with their labels; those without one are left out, and counted.
 
     Args:
         path: a file of the `jaxiso.data.vector_files.FORMATS`.
@@ -72,7 +62,7 @@ def read_vectors(
     found = open_vectors(
         path, labels, label_column=label_column, array=array, dtype=dtype, quiet=quiet
     )
-    return LabelledVectors(path, found.rows.load(dtype), found.labels, found.left_out)
+    return found._replace(rows=ArrayRows(found.rows.load(dtype)))
 
 
 def open_vectors(

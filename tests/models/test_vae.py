@@ -11,8 +11,9 @@ import numpy as np
 import pytest
 from numpy_lstm import next_word_scores, numpy_lstm
 
+from jaxiso.models.cross_entropy import sentence_nll, total_nll
 from jaxiso.models.tokens import BOS, UNK
-from jaxiso.models.vae import TextVAE, drop_words, sentence_nll, total_nll
+from jaxiso.models.vae import TextVAE, drop_words
 
 V, E, H, Z, B, T = 20, 5, 7, 4, 6, 5
 RNG = np.random.default_rng(0)
