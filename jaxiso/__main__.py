@@ -35,9 +35,6 @@ def commands() -> dict[str, str]:
 def main(arguments: Sequence[str] | None = None) -> None:
     """Runs the command that the first argument names; without one, says which there are.
 
-    Args:
-        arguments: of the command line; None for this process's.
-
     Raises InputError: there is no such command.
     """
     name, *rest = (sys.argv[1:] if arguments is None else arguments) or ["--help"]

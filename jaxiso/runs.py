@@ -294,8 +294,7 @@ class Run:
 
         All processes have to call it.
 
-        Args:
-            template: a state of the same structure, shapes and types.
+        The template is a state of the same structure, shapes and types.
 
         Raises InputError: the metrics are damaged, or all checkpoints. Where an earlier one can be
         read, a damaged one is noted and put aside.

@@ -139,9 +139,7 @@ def train(run: Run, training: Training, *, overwrite: bool = False) -> tuple[Any
 def add_rows(table: Columns, measured: tuple[int, Mapping[str, Any] | None] | None) -> None:
     """Adds the rows of a step to a metrics table; waits for the device.
 
-    Args:
-        table: columns, as lists; the first rows make them.
-        measured: the step, and its columns; None where nothing was measured.
+    The first rows make the table; `measured` is the step and its columns.
     """
     step, columns = measured or (0, None)
     if columns is None:

@@ -79,11 +79,8 @@ class TorchVAE(nn.Module):
 class TorchTraining:
     """A model in training, as `jaxiso.vae.experiment.make_vae` trains its own, on `torch_device`.
 
-    It has as many threads as the process has cores, and true float32 on a GPU, as jaxiso has.
-
-    Args:
-        config: of the model and its training.
-        params: parameters of jaxiso's model to start from; None draws PyTorch's own.
+    It has as many threads as the process has cores, and true float32 on a GPU, as jaxiso has. It
+    starts from parameters of jaxiso's model, or, without any, from those that PyTorch draws.
 
     Attributes:
         model: the network.

@@ -64,10 +64,7 @@ def run_name(parts: Iterable[str], chosen: Mapping[str, Any], usual: Mapping[str
 
     One folder's name, whatever the options hold; where it would be too long, a digest ends it.
 
-    Args:
-        parts: what every such run is called by; empty ones are left out.
-        chosen: options that determine the numbers.
-        usual: the same options as they usually are.
+    Empty parts are left out; `usual` has the same options as `chosen`, as they usually are.
     """
     more = [_named(name, ours) for name, (ours, _) in differences(chosen, usual).items()]
     name = "-".join(part for part in (*parts, *more) if part)

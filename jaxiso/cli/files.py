@@ -75,9 +75,7 @@ def locked(folder: Path, what: str) -> Iterator[None]:
 
     What a process that was killed had begun to write there, or to the figures in it, is deleted.
 
-    Args:
-        folder: exists.
-        what: what another process may be doing there, for the message.
+    `what` says, in the message, what another process may be doing there.
 
     Raises:
         InputError: another process holds it.
@@ -130,9 +128,7 @@ def json_bytes(path: Path, content: object) -> bytes:
 def parse_json(text: str | bytes, where: object) -> Any:
     """What JSON text holds.
 
-    Args:
-        text: UTF-8 where it is bytes.
-        where: the file, or file and line, for messages.
+    `where` names the file, or file and line, in messages.
 
     Raises InputError: no JSON; or such as no program can keep: nested too deeply, numbers of
     thousands of digits, text with half a character (a lone surrogate).

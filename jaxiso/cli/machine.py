@@ -167,8 +167,7 @@ def of_all(numbers: Sequence[int]) -> np.ndarray:
 def wait_for_all(what: str) -> None:
     """Waits until all processes are there, for as long as that takes while they live.
 
-    Args:
-        what: a name for it, the same in all processes.
+    `what` is a name for it, the same in all processes.
     """
     if process_count() > 1:
         from orbax.checkpoint import multihost

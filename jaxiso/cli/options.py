@@ -220,10 +220,8 @@ def _marks(hint: Any) -> Iterator[Any]:
 def check_value(name: str, value: Any, marks: Iterable[Any]) -> None:
     """Refuses a number that is out of bounds.
 
-    Args:
-        name: how messages call it.
-        value: what is no number is not looked at.
-        marks: `Ge`, `Gt`, `Le`, `Lt` and `Or`; others do not matter.
+    `name` is how messages call it. What is no number, and marks other than `Ge`, `Gt`, `Le`, `Lt`
+    and `Or`, are not looked at.
 
     Raises InputError: names the value and what is allowed.
     """

@@ -170,9 +170,8 @@ class KeptRows(Rows):
 def rows_of(table: Any, name: str) -> Rows:
     """The vectors of an opened file, read as late as its format allows.
 
-    Args:
-        table: as `jaxiso.data.tables.open_table` opens it.
-        name: the array, field or column of lists that holds them.
+    The table is as `jaxiso.data.tables.open_table` opens it, `name` an array, a field or a column
+    of lists.
 
     Raises InputError if it cannot be read as vectors.
     """

@@ -15,9 +15,6 @@ from jaxiso.embed.options import Options, default_name, description
 def main(arguments: Sequence[str] | None = None) -> None:
     """Trains, measures, and prints the result; or shows that of a run that is finished.
 
-    Args:
-        arguments: of the command line; None for this process's.
-
     Raises:
         InputError: the options or the data cannot be used.
         Stopped: after SIGINT or SIGTERM; what was trained is saved.

@@ -61,11 +61,7 @@ class Experiment(NamedTuple):
 
 
 def make_embed(options: Options) -> Experiment:
-    """The experiment as three pure functions of one seed; seeds by `vmap` or `lax.map` outside.
-
-    Args:
-        options: lr, reduction, star, hidden, loss, triplets, sample and track are looked at.
-    """
+    """The experiment as three pure functions of one seed; seeds by `vmap` or `lax.map` outside."""
     adam = optax.adam(options.lr)
     triplets = options.triplets if options.loss == "triplet" else None
 

@@ -28,10 +28,7 @@ def figure_across_training(metrics: Metrics, title: str, room: float | None = No
     for: the accuracy where items were held out, and the indices that were tracked. Dashed: of the
     held-out items. Shaded: from the lowest to the highest seed, where that can be seen.
 
-    Args:
-        metrics: the metrics table, see `jaxiso.run_files`.
-        title: named above the panels.
-        room: IsoScore that collapsed labels leave room for, drawn where it is above zero.
+    `room` is the IsoScore that collapsed labels leave room for, drawn where it is above zero.
     """
     from matplotlib.figure import Figure
 
@@ -75,10 +72,7 @@ def figure_relationship(metrics: Metrics, title: str, room: float | None = None)
 
     Dashed: of held-out items.
 
-    Args:
-        metrics: the metrics table, see `jaxiso.run_files`.
-        title: named above the figure.
-        room: IsoScore that collapsed labels leave room for, drawn where it is above zero.
+    Metrics, title and room are as for `figure_across_training`.
     """
     from matplotlib.figure import Figure
 
@@ -108,10 +102,7 @@ def figure_frontier(metrics: Metrics, title: str, room: float | None = None) -> 
     And the indices that were tracked. Faint lines are the ways there; hollow: of held-out items, at
     the IsoScore of those trained on. All values are means over seeds.
 
-    Args:
-        metrics: the metrics table, with a column `isotropy`.
-        title: named above the panels.
-        room: IsoScore that collapsed labels leave room for, drawn where it is above zero.
+    Metrics (with a column `isotropy`), title and room are as for `figure_across_training`.
     """
     import matplotlib
     from matplotlib.figure import Figure

@@ -145,10 +145,8 @@ def run_config(
 ) -> dict[str, Any]:
     """What determines the numbers of a run: options, and facts of its data.
 
-    Args:
-        options: with the number of updates.
-        embeddings: the data; their vectors may be missing still.
-        held_out: (n,) bool, the items that are not trained on.
+    The options have the number of updates; vectors may be missing still. `held_out`, (n,) bool, are
+    the items that are not trained on.
     """
     items = embeddings.items
     trained = items.index if held_out is None else items.index[~held_out]
@@ -277,10 +275,7 @@ def prepare(
 ) -> EmbedData:
     """Turns a task and its vectors into what the functions of `make_embed` take.
 
-    Args:
-        options: scale, sample and loss are looked at.
-        embeddings: with vectors.
-        held_out: (n,) bool, the items that are not trained on, as from `hold_out`.
+    `held_out`, (n,) bool, are the items that are not trained on, as from `hold_out`.
 
     Raises InputError: the scale brings the vectors out of the range that float32 computes in.
     """

@@ -56,9 +56,6 @@ def of_isotropy(metrics: Metrics, isotropy: float) -> Columns:
 def summarise(metrics: Metrics) -> dict[str, Any]:
     """Correlations of IsoScore and silhouette over the seed-averaged trajectory, and the end.
 
-    Args:
-        metrics: as for `by_step`.
-
     Returns:
         `pearson_r` and `spearman_rho`; for each quantity `start` and `final` mean and standard
         deviation over seeds (n - 1); `largest_sd`, the largest standard deviation over seeds of

@@ -14,9 +14,6 @@ from jaxiso.layers.options import ABOUT, Options
 def main(arguments: Sequence[str] | None = None) -> None:
     """Encodes the texts with each encoder, measures its layers, prints tables, and draws.
 
-    Args:
-        arguments: of the command line; None for this process's.
-
     Raises:
         InputError: an option, the texts, their labels or an encoder cannot be used.
         OSError: the figure cannot be written; the result has been printed.

@@ -24,11 +24,7 @@ DASHED = {"isoscore": "dashed: corrected", "silhouette": "dashed: cosine"}
 
 
 def figure_layers(found: Sequence[Measured]) -> Figure:
-    """A panel a measure, layers to the right; bars are standard errors.
-
-    Args:
-        found: one of each encoder; each is a colour.
-    """
+    """A panel a measure, layers to the right; bars are standard errors."""
     titles = {name: title for names in TABLES.values() for name, (title, _) in names.items()}
     names = [name for name in titles if name in found[0].layers[0] and name not in BESIDE]
     rows = math.ceil(len(names) / COLUMNS)

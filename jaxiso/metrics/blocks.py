@@ -221,10 +221,7 @@ def by_point(table: Float[Array, "t tile r"], plan: TilePlan) -> Float[Array, "n
 def squares(a: Tiles, b: Tiles, apart: bool) -> Float[Array, "tile_a tile_b"]:
     """Squared distances between the points of two tiles.
 
-    Args:
-        a: one tile.
-        b: another one, or the same.
-        apart: no point is in both. Else its distance to itself is exactly zero.
+    `apart` says that no point is in both; else its distance to itself is exactly zero.
     """
     found = spread(a.norms, a, b.norms, b) - 2 * dot(a.y, b.y.T)
     # Not relative to the norms, which are near zero or below where clusters meet.

@@ -210,9 +210,6 @@ def covariance_eigenvalues(points: np.ndarray) -> np.ndarray:
 
     Compiles nothing, and costs O(n·d·min(n, d)).
 
-    Args:
-        points: shape (n, d), finite.
-
     Returns:
         The largest min(n, d) of them, as all others are zero; shape (min(n, d),), at least 0.
     """

@@ -61,10 +61,7 @@ def extreme_distances(
 ) -> tuple[Float[Array, ""], Float[Array, ""]]:
     """That of the closest two points of different labels, and of the farthest two of the same.
 
-    Args:
-        points: of about unit size, shape (n, d).
-        plan: of these points.
-        axis: inside of `jax.shard_map`, the axis whose devices have some of the points each.
+    Arguments are those of `jaxiso.metrics.pairwise.distance_sums`.
     """
     near, far = _extreme_pairs(jax.lax.stop_gradient(points), plan, axis)
 

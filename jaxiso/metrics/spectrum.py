@@ -59,9 +59,6 @@ def principal_axes(points: np.ndarray) -> PrincipalAxes:
 
     From the points, not their covariance, in which singular values below 10⁻⁸ of the largest are
     lost. Costs O(n·d·min(n, d)); the points are taken to float64 in blocks of rows.
-
-    Args:
-        points: shape (n, d), finite.
     """
     first = origin(points).astype(np.float64)
     away = sum(x.sum(axis=0) for x in blocks(points, first)) / len(points)

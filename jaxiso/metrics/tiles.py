@@ -68,12 +68,7 @@ class TileShape:
 
 
 def tile_shape(counts: np.ndarray, *, tile: int | None = None) -> TileShape:
-    """Tiles for clusters of known sizes.
-
-    Args:
-        counts: points in each cluster, shape (K,).
-        tile: places in a tile; by default as `tile_size` has it.
-    """
+    """Tiles for clusters of known sizes."""
     ends = np.cumsum(counts)
     n = int(ends[-1])
     tile = tile or tile_size(n)

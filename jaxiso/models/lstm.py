@@ -55,10 +55,7 @@ def lstm_cell(
 ) -> tuple[tuple[Array, Array], Float[Array, "b h"]]:
     """One step: gates in the order input, forget, candidate, output, as Keras has them.
 
-    Args:
-        carry: hidden state and cell, each (b, h).
-        projected: the projected input of this step.
-        recurrent: kernel of the hidden state.
+    Hidden state and cell are (b, h) each.
 
     Returns:
         The new carry, and the new hidden state.
@@ -85,10 +82,6 @@ def recurrence(
 
     Going backwards only what one step passes to the one before is computed in turn; the gradient of
     the kernel is one product over all steps, in place of one a step that is added up.
-
-    Args:
-        projected: the projected inputs, one step after the other.
-        recurrent: kernel of the hidden state.
     """
     return _recur_forward(projected, recurrent)[0]
 

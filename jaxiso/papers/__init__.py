@@ -204,9 +204,6 @@ def decisive(differences: Mapping[str, str]) -> dict[str, str]:
 
     Fewer seeds only blur the same numbers; and the words of pos and supersense, with their number,
     are always others, since those of the paper cannot be had.
-
-    Args:
-        differences: from `unlike`.
     """
     others = ("seeds", *(("words", "items", "parameters") if "words" in differences else ()))
     return {name: line for name, line in differences.items() if name not in others}

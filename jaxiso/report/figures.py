@@ -80,11 +80,7 @@ def figures_of_a(best: Mapping[Row, Entry]) -> list[Drawn]:
 
 
 def figure_trajectories(runs: Mapping[Row, Entry]) -> Figure:
-    """Paper A, Figures 2 and 4: two panels a task, a line an encoder; shaded: the range of seeds.
-
-    Args:
-        runs: at least one.
-    """
+    """Paper A, Figures 2 and 4: two panels a task, a line an encoder; shaded: range of seeds."""
     tasks = list(dict.fromkeys(task for task, _ in runs))
     encoders = list(dict.fromkeys(encoder for _, encoder in runs))
     columns, blocks = min(PER_LINE, len(tasks)), math.ceil(len(tasks) / PER_LINE)
@@ -116,11 +112,7 @@ def figure_trajectories(runs: Mapping[Row, Entry]) -> Figure:
 
 
 def figure_relationships(runs: Mapping[Row, Entry]) -> Figure:
-    """Paper A, Figure 3: silhouette against IsoScore, both averaged over seeds, a panel a task.
-
-    Args:
-        runs: at least one.
-    """
+    """Paper A, Figure 3: silhouette against IsoScore, both averaged over seeds, a panel a task."""
     columns, lines = min(2, len(runs)), math.ceil(len(runs) / 2)
     figure = Figure(figsize=(4 * columns + 1, 3.2 * lines), layout="constrained")
     axes = figure.subplots(lines, columns, squeeze=False)

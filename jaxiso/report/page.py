@@ -33,10 +33,7 @@ POLICY = "default-src 'none'; img-src data:; style-src 'unsafe-inline'"
 def as_page(title: str, text: str, pictures: Mapping[str, bytes]) -> str:
     """The HTML of a text in Markdown; HTML in it is shown as it is written, not obeyed.
 
-    Args:
-        title: of the page.
-        text: the Markdown, whose pictures are PNG.
-        pictures: the bytes of each, by the path that the text names.
+    Pictures are PNG, by the path that the text names.
     """
     reader = MarkdownIt("commonmark", {"html": False, "xhtmlOut": False}).enable("table")
     tokens = reader.parse(text)

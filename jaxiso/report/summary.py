@@ -51,9 +51,7 @@ class Summary(NamedTuple):
 def summarise(chosen: Mapping[Row, Entry], models: Sequence[Entry]) -> Summary:
     """How far all that was run is from the papers.
 
-    Args:
-        chosen: what reproduces a row of a paper.
-        models: all models that were evaluated.
+    `chosen` reproduces rows of a paper; `models` are all that were evaluated.
     """
     of_a = [chosen[row] for row in embed_targets() if row in chosen]
     of_b = [chosen[row] for row in vae_targets() if row in chosen]

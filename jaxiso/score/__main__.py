@@ -14,9 +14,6 @@ from jaxiso.score.options import ABOUT, Options
 def main(arguments: Sequence[str] | None = None) -> None:
     """Reads or encodes, measures, prints what was found, and draws it last.
 
-    Args:
-        arguments: of the command line; None for this process's.
-
     Raises:
         InputError: an option, a file, its labels or an encoder cannot be used.
         Stopped: it was interrupted; what was known has been printed.

@@ -22,10 +22,7 @@ def by_label(rows: Rows, labels: Labels, of: Silhouettes | None) -> list[Row]:
 
     Several small labels at once are gathered in memory; a large one is read on its own.
 
-    Args:
-        rows: the vectors; every process reads all of them.
-        labels: of the vectors.
-        of: silhouettes as from `cluster_measures`, if there are any.
+    Every process reads all of the vectors. Silhouettes are as from `cluster_measures`.
     """
     counts = np.bincount(labels.codes, minlength=len(labels.names))
     found: list[Row] = []

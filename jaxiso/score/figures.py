@@ -48,8 +48,7 @@ def to_draw(scores: Scores, rows: Rows, seed: int) -> Drawn:
 def figure_scores(files: Sequence[Drawn]) -> Figure:
     """The variances along the principal components, cosines of pairs, and silhouettes by label.
 
-    Args:
-        files: drawn over each other, a colour each.
+    Files are drawn over each other, a colour each.
     """
     labels = _largest_labels(files)
     panels = 3 if labels else 2

@@ -24,10 +24,8 @@ WHITENED = 1e-6
 def free_measures(cloud: Cloud, seed: int | None, *, partitions: bool = True) -> Iterator[Found]:
     """Yields the measures that need no labels, as soon as each is known.
 
-    Args:
-        cloud: the vectors.
-        seed: that rows are dealt into blocks by, for standard errors; None for none.
-        partitions: whether Mu & Viswanath's score is among them.
+    `seed` deals rows into blocks, for standard errors, None for none; Mu & Viswanath's score is
+    among them if `partitions`.
     """
     sums = moments(cloud)
     axes = None if seed is None or cloud.n < 4 else Axes.of(cloud, sums)

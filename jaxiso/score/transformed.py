@@ -19,9 +19,7 @@ OF_THE_MEAN = {"mean_cosine", "rogue_share"}
 def transformed(found: OpenedVectors, text: str) -> tuple[OpenedVectors, tuple[str, ...]]:
     """The vectors after a transform that was fitted on them, and what was found of them.
 
-    Args:
-        found: the vectors; without a transform they stay in their file.
-        text: as `jaxiso.transforms.parse` reads it.
+    Without a transform they stay in their file.
 
     Raises InputError: the transform cannot be fitted on them, or leaves one dimension.
     """

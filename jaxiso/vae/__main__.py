@@ -16,9 +16,6 @@ PROG = "python -m jaxiso.vae"
 def main(arguments: list[str] | None = None) -> None:
     """Trains, or evaluates where the first argument is `evaluate`.
 
-    Args:
-        arguments: those after `python -m jaxiso.vae`; None for this process's.
-
     Raises:
         InputError: an option, a file or a run cannot be used.
         Stopped: after SIGINT or SIGTERM, with the work saved.

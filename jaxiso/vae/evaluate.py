@@ -209,11 +209,7 @@ def _measure(
 
 
 def summarise(found: Sequence[Measures]) -> tuple[dict[str, dict[str, Any]], dict[str, str]]:
-    """Measures of all seeds with mean and standard deviation, and why some have no value.
-
-    Args:
-        found: what a part gave of each seed.
-    """
+    """Measures of all seeds with mean and standard deviation, and why some have no value."""
     measures: dict[str, dict[str, Any]] = {}
     remarks: dict[str, str] = {}
     for name in found[0]:

@@ -140,9 +140,6 @@ def pool(evaluations: Sequence[Mapping[str, Any]]) -> list[Model]:
 
     Seed i of a run is the same however many there are: of two runs that start from the same seed,
     as a run and its copy, the one with more seeds counts, and the other is in `doubles`.
-
-    Args:
-        evaluations: from `read_evaluation`.
     """
     groups: dict[str, list[Mapping[str, Any]]] = {}
     for evaluation in evaluations:

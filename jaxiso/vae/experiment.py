@@ -246,12 +246,7 @@ class SeedPrograms(NamedTuple):
 
 
 def over_seeds(experiment: VAEExperiment, spread: Spread = ONE_DEVICE) -> SeedPrograms:
-    """Puts seeds side by side, all on the same batches, and compiles.
-
-    Args:
-        experiment: of one seed.
-        spread: over which devices the first axis is spread.
-    """
+    """Puts seeds side by side, all on the same batches, and compiles."""
 
     def step(states, sums, batch, targets):
         def one(of_seed):

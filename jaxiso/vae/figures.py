@@ -100,9 +100,6 @@ def figure_classification(rows: Sequence[Classification]) -> Figure:
 
     The upper panels show what probes reach with all training data, one panel a corpus; the lower
     ones, every corpus and C that has rows with less. (The paper prints no numbers for this figure.)
-
-    Args:
-        rows: our measurements, at least one.
     """
     from matplotlib.figure import Figure
 
@@ -171,9 +168,6 @@ def figure_mapper(graphs: Mapping[str, DensityGraph]) -> Figure:
     A node stands at the mean of its points' lens coordinates; its area is proportional to their
     number, and the denser it is the darker. Outlines and edges are coloured by component, since
     components that are apart in all dimensions may overlap in the lens.
-
-    Args:
-        graphs: the graph of each posterior.
     """
     from matplotlib.collections import LineCollection
 
