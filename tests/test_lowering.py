@@ -14,8 +14,9 @@ import jaxiso
 from jaxiso.bench.options import Options as BenchOptions
 from jaxiso.bench.vae import SIZES, make_batches
 from jaxiso.data.tasks import Items
+from jaxiso.embed.arrays import prepare
 from jaxiso.embed.experiment import make_embed, over_seeds, seeds_and_weights
-from jaxiso.embed.inputs import Embeddings, prepare
+from jaxiso.embed.inputs import Embeddings
 from jaxiso.embed.options import Options
 from jaxiso.seeds import seed_keys
 from jaxiso.vae import experiment as vae

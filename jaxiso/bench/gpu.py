@@ -21,8 +21,9 @@ from jaxiso.bench.options import Options
 from jaxiso.bench.vae import SIZES, make_batches, programs, updates, ways
 from jaxiso.cli.console import note
 from jaxiso.data.tasks import Items
+from jaxiso.embed.arrays import prepare
 from jaxiso.embed.experiment import make_embed, over_seeds, seeds_and_weights
-from jaxiso.embed.inputs import Embeddings, prepare
+from jaxiso.embed.inputs import Embeddings
 from jaxiso.embed.options import Options as EmbedOptions
 from jaxiso.metrics.arithmetic import PRECISIONS, precision, set_precision
 from jaxiso.metrics.silhouette import silhouette_samples

@@ -23,16 +23,10 @@ def main(arguments: Sequence[str] | None = None) -> None:
         Options, prog="python -m jaxiso.embed", description=description(), arguments=arguments
     )
     # JAX takes a second to import, for which --help and errors should not wait.
+    from jaxiso.embed.arrays import held_out_items, prepare
     from jaxiso.embed.estimate import print_estimate
     from jaxiso.embed.experiment import make_training
-    from jaxiso.embed.inputs import (
-        encode,
-        held_out_items,
-        load_embeddings,
-        prepare,
-        run_config,
-        source,
-    )
+    from jaxiso.embed.inputs import encode, load_embeddings, run_config, source
     from jaxiso.embed.result import print_result, write_result
     from jaxiso.runs import open_and_work
     from jaxiso.start import start

@@ -12,8 +12,9 @@ import jax.numpy as jnp
 import numpy as np
 
 from jaxiso.cli.console import duration, note, several
+from jaxiso.embed.arrays import EmbedData, prepare
 from jaxiso.embed.experiment import make_embed, over_seeds, seeds_and_weights
-from jaxiso.embed.inputs import EmbedData, Embeddings, prepare
+from jaxiso.embed.inputs import Embeddings
 from jaxiso.embed.options import Options
 from jaxiso.embed.result import count_parameters
 from jaxiso.seeds import Spread

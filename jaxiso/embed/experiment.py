@@ -24,7 +24,7 @@ import optax
 from jaxtyping import Array
 from optax.tree_utils import tree_get
 
-from jaxiso.embed.inputs import EmbedData
+from jaxiso.embed.arrays import EmbedData
 from jaxiso.embed.measures import Measurements, accuracy, features, measure_part, read_vectors
 from jaxiso.embed.options import Options
 from jaxiso.embed.triplets import centroid_scores, draw_triples, triplet_loss

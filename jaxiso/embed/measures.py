@@ -8,7 +8,7 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float, Int
 
-from jaxiso.embed.inputs import Part
+from jaxiso.embed.arrays import Part
 from jaxiso.metrics.clusters import calinski_harabasz_score, davies_bouldin_score
 from jaxiso.metrics.dunn import dunn_index
 from jaxiso.metrics.isotropy import isoscore

@@ -15,8 +15,9 @@ from sklearn.metrics import calinski_harabasz_score, davies_bouldin_score, silho
 from sklearn.neighbors import NearestCentroid
 
 from jaxiso.data.tasks import Items
+from jaxiso.embed.arrays import EmbedData, prepare
 from jaxiso.embed.experiment import Experiment, make_embed, over_seeds
-from jaxiso.embed.inputs import EmbedData, Embeddings, prepare
+from jaxiso.embed.inputs import Embeddings
 from jaxiso.embed.options import Options
 from jaxiso.embed.result import count_parameters
 from jaxiso.seeds import seed_keys

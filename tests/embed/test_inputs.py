@@ -12,14 +12,8 @@ from hypothesis import strategies as st
 from jaxiso import transforms
 from jaxiso.cli.console import InputError
 from jaxiso.embed import inputs
-from jaxiso.embed.inputs import (
-    held_out_items,
-    hold_out,
-    load_embeddings,
-    prepare,
-    run_config,
-    source,
-)
+from jaxiso.embed.arrays import held_out_items, hold_out, prepare
+from jaxiso.embed.inputs import load_embeddings, run_config, source
 from jaxiso.embed.options import Options, default_name, full_config
 from jaxiso.encoders.weights import ENCODERS, EncoderFiles
 from jaxiso.papers import EMBED, unlike
