@@ -255,7 +255,7 @@ def remarks(result: Mapping[str, Any], unlike: Mapping[str, str]) -> list[str]:
     room = result.get("isoscore_of_collapsed_labels")
     if room is not None:
         lines.append(
-            f"If each label became one point, IsoScore could still be up to {room:.5f}: "
+            f"Once each label is one point, IsoScore is at most {room:.5f}: "
             "(labels - 2) / (dimensions - 1)"
         )
     for summary in result.get("frontier", [result]):
