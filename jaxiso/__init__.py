@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:  # what type checkers see of the table below
     from jaxiso import papers as papers
     from jaxiso import transforms as transforms
+    from jaxiso.cli.console import InputError as InputError
     from jaxiso.encoders.encode import encode as encode
     from jaxiso.load import load_run as load_run
     from jaxiso.load import load_runs as load_runs
@@ -69,6 +70,7 @@ __version__ = version("jaxiso")
 # Each public name: the module where it is (or that it is), and what help(jaxiso) says of it. JAX
 # takes a second to import, for which `--help` and errors should not wait.
 _PUBLIC = {
+    "InputError": ("cli.console", "raised where a file or an encoder cannot be used"),
     "active_directions": ("metrics.posterior", "in how many directions posterior means vary"),
     "active_units": ("metrics.posterior", "in how many dimensions posterior means vary"),
     "aggregated_posterior": ("metrics.posterior", "log determinant and mean of a VAE's codes"),

@@ -51,7 +51,7 @@ LONGEST = 60
 """Words at most that a VAE writes."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class LoadedRun:
     """A run of `jaxiso.embed` or `jaxiso.vae`, finished or not.
 
@@ -69,6 +69,14 @@ class LoadedRun:
     result: dict[str, Any] | None
     metrics: pd.DataFrame
     models: pd.DataFrame
+
+    def __repr__(self) -> str:
+        state = "not finished" if self.result is None else "finished"
+        steps = self.metrics["step"].nunique() if len(self.metrics) else 0
+        return (
+            f"{type(self).__name__}({str(self.directory)!r}, {state}, models={len(self.models)}, "
+            f"steps={steps})"
+        )
 
     @cached_property
     def _trained(self) -> tuple[int, Any]:

@@ -15,6 +15,7 @@ from jaxiso.cli.options import flag
 from jaxiso.data.batches import Batches
 from jaxiso.data.corpora import Corpus, load_corpus
 from jaxiso.data.vocabulary import Vocabulary
+from jaxiso.models.tokens import UNK
 from jaxiso.vae.configs import corpus_defaults, fitted, run_config, targets_of, with_defaults
 from jaxiso.vae.experiment import VAEConfig
 from jaxiso.vae.options import LARGE, Options, has_target
@@ -81,6 +82,12 @@ def _as_ids(found: Corpus, config: Mapping[str, Any], quiet: bool) -> Text:
     vocabulary = Vocabulary.build(found.train.sentences, config["vocabulary"], quiet=quiet)
     train = vocabulary.encode_all(found.train.sentences, "train", quiet=quiet)
     dev = vocabulary.encode_all(found.dev.sentences, "dev", quiet=quiet)
+    if not vocabulary.unknown(train) and vocabulary.unknown(dev):
+        note(
+            "nothing can be learned of unk, which no sentence to train on has: a --vocabulary below "
+            f"{len(vocabulary) - UNK:,} leaves some",
+            quiet=quiet,
+        )
     order = np.random.default_rng(seed).permutation(len(train))[:TRAIN_SAMPLE]
     return Text(
         found,

@@ -64,6 +64,8 @@ def test_an_unfinished_run_has_what_there_is(trained, tmp_path):
     run = jaxiso.load_run(tmp_path / "run")
     assert run.result is None
     assert run.updates == 6
+    steps = run.metrics["step"].nunique()
+    assert repr(run).endswith(f"/run', not finished, models=4, steps={steps})")
 
 
 def test_what_cannot_be_loaded(trained, tmp_path):

@@ -204,6 +204,18 @@ def test_a_small_corpus_has_a_small_model(corpus, capsys):
     assert name == "toy-isotropic-C5-1seeds-40epochs-hiddendim12"
 
 
+def test_an_unk_that_is_never_trained_is_said(tmp_path, capsys):
+    corpus = tmp_path / "own"
+    corpus.mkdir()
+    for split, word in (("train", "a"), ("validation", "c"), ("test", "c")):
+        lines = [json.dumps({"text": f"{word} b d e {word}"})] * 40
+        (corpus / f"{split}.jsonl").write_text("\n".join(lines))
+    load_training(Options(corpus=str(corpus)))
+    assert "a --vocabulary below 5 leaves some" in capsys.readouterr().err
+    load_training(Options(corpus=str(corpus), vocabulary=4))
+    assert "--vocabulary" not in capsys.readouterr().err
+
+
 def test_operations_grow_with_the_vocabulary():
     small, large = (VAEConfig(ids, "diagonal", 8, 12, 4) for ids in (100, 1100))
     assert large.operations() - small.operations() == 3 * 12 * 1000
