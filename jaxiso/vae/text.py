@@ -84,8 +84,8 @@ def _as_ids(found: Corpus, config: Mapping[str, Any], quiet: bool) -> Text:
     dev = vocabulary.encode_all(found.dev.sentences, "dev", quiet=quiet)
     if not vocabulary.unknown(train) and vocabulary.unknown(dev):
         note(
-            "nothing can be learned of unk, which no sentence to train on has: a --vocabulary below "
-            f"{len(vocabulary) - UNK:,} leaves some",
+            "nothing can be learned of unk, which no sentence to train on has: a --vocabulary "
+            f"below {len(vocabulary) - UNK:,} leaves some",
             quiet=quiet,
         )
     order = np.random.default_rng(seed).permutation(len(train))[:TRAIN_SAMPLE]
