@@ -17,7 +17,9 @@ from jaxiso.cli.options import (
     DATA,
     MEASUREMENT,
     OUTPUT,
+    Array,
     DataDir,
+    LabelColumn,
     Or,
     ProcessOptions,
     Quiet,
@@ -69,9 +71,7 @@ class Options(ProcessOptions):
     labels: Annotated[str | None, DATA] = None
     """A column or array of the files of vectors; or a file: .txt with a label a line (or a word, a
     tab and its label), .npy, .npz, .safetensors, .csv, .tsv, .jsonl, .parquet, .arrow, .feather."""
-    label_column: str | None = None
-    """Which column, array or field of the file of labels. By default label, labels, y, class,
-    target, or the only one."""
+    label_column: LabelColumn = None
     texts: str | None = None
     """Measure texts, in place of files of vectors: .txt (a text a line), .csv, .tsv, .jsonl,
     .parquet, .arrow, .feather, a folder by datasets.save_to_disk; or a corpus: lee, dbpedia, yahoo,
@@ -84,9 +84,7 @@ class Options(ProcessOptions):
     limit: Annotated[int, Ge(2), Or(0)] = 0
     """Take a random sample of this many texts; 0 for all."""
     data_dir: DataDir = None
-    array: str | None = None
-    """Which array, or column of lists, holds the vectors. By default X, embeddings or vectors, or
-    the only one with two dimensions."""
+    array: Array = None
     transform: Annotated[tuple[Transform, ...], arg(metavar="STEPS [STEPS ...]")] = ("none",)
     """What is done to the vectors first, each of several side by side, such as none abtt:3 whiten.
     Steps with commas between: none, center, unit, standardize, whiten[:k], abtt[:D], rogue[:k],
