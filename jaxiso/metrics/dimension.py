@@ -26,7 +26,7 @@ POWER_ITERATIONS = 3
 
 
 def _participation_on_host(points: np.ndarray) -> float:
-    return 1 + min(excess_on_host(points), points.shape[1] - 1)
+    return 1 + min(excess_and_norm_on_host(points)[0], points.shape[1] - 1)
 
 
 @metric(least=2, translate=True, scale=True, host=_participation_on_host)
@@ -47,25 +47,16 @@ def participation_ratio(points: Points, *, mesh: OnMesh = None) -> Float[Array, 
 
     Reference: Bell and Dean (1970), "Atomic vibrations in vitreous silica".
     """
-    return 1 + jnp.clip(participation_excess(points, mesh or ALL), 0, points.shape[1] - 1)
-
-
-def excess_on_host(points: np.ndarray) -> float:
-    """`participation_excess` in NumPy and double precision; at least 0."""
-    return excess_and_norm_on_host(points)[0]
+    excess, _ = excess_and_fourth(points, mesh or ALL)
+    return 1 + jnp.clip(excess, 0, points.shape[1] - 1)
 
 
 def excess_and_norm_on_host(points: np.ndarray) -> tuple[float, float]:
-    """`participation_excess` in NumPy and double precision, at least 0; and ‖XᵀX‖_F²."""
+    """tr(C)² / ‖C‖_F² - 1 in NumPy and double precision, at least 0; and ‖XᵀX‖_F²."""
     gram = centred_gram(points)
     norm = float(np.vdot(gram, gram))
     excess = max(float(np.trace(gram)) ** 2 / norm - 1, 0.0) if norm > 0 else float("nan")
     return excess, norm
-
-
-def participation_excess(points: Float[Array, "n d"], rows: Rows = ALL) -> Float[Array, ""]:
-    """tr(C)² / ‖C‖_F² - 1, to full relative precision."""
-    return excess_and_fourth(points, rows)[0]
 
 
 def excess_and_fourth(

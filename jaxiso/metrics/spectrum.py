@@ -78,11 +78,10 @@ def _triangle(points: np.ndarray, middle: np.ndarray | float = 0.0) -> np.ndarra
     return triangle
 
 
-def _rankme_on_host(points: np.ndarray) -> float:
-    return entropy_rank_on_host(np.linalg.svd(_triangle(points), compute_uv=False))
-
-
-@metric(scale=True, host=_rankme_on_host)
+@metric(
+    scale=True,
+    host=lambda points: entropy_rank_on_host(np.linalg.svd(_triangle(points), compute_uv=False)),
+)
 def rankme(points: Points, *, mesh: OnMesh = None) -> Float[Array, ""]:
     """RankMe: exp of the entropy of the singular values' shares, **not centred**.
 

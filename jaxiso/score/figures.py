@@ -76,7 +76,9 @@ def figure_scores(files: Sequence[Drawn]) -> Figure:
         which = f", {len(labels)} largest of {total:,}" if total > len(labels) else ""
         axes[2].set(title=f"By label{which}", xlabel="Silhouette: median and middle half")
         axes[2].set_yticks(range(len(labels)))
-        axes[2].set_yticklabels([_short(label) for label in labels], fontsize="small")
+        axes[2].set_yticklabels(
+            [label if len(label) <= 40 else f"{label[:37]}…" for label in labels], fontsize="small"
+        )
         for text in axes[2].get_yticklabels():
             text.set_parse_math(False)
         axes[2].set_ylim(len(labels) - 0.5, -0.5)
@@ -124,7 +126,3 @@ def _draw_silhouettes(ax: Axes, file: Drawn, labels: list[str], colour: str, off
             low, middle, high = np.quantile(mine, [0.25, 0.5, 0.75])
             ax.plot([low, high], [y + 0.8 * offset] * 2, color=colour, lw=2, alpha=0.5)
             ax.plot(middle, y + 0.8 * offset, "o", color=colour, markersize=4)
-
-
-def _short(label: str) -> str:
-    return label if len(label) <= 40 else label[:37] + "…"
