@@ -20,10 +20,10 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, TypeVar
 
-from jaxiso.checkpoints import CHECKPOINTS, last_saved, latest_checkpoint, refuse_path
+from jaxiso.checkpoints import CHECKPOINTS, DAMAGED, last_saved, latest_checkpoint, refuse_path
 from jaxiso.cli.console import InputError, first_line, note
 from jaxiso.cli.files import PART, digest_of, read_object
-from jaxiso.manifest import verify
+from jaxiso.manifest import MANIFEST, verify
 
 CONFIG, METRICS, RESULT = "config.json", "metrics.parquet", "result.json"
 FINAL, FIGURES = "final.npz", "figures"
@@ -63,6 +63,19 @@ def read_stored(directory: Path) -> dict[str, Any]:
             "back, or give --overwrite to start the run anew"
         )
     return stored
+
+
+def written_files(directory: Path) -> list[Path]:
+    """What a run writes, but its config; some may not be there."""
+    names = (CHECKPOINTS, RESULT, METRICS, FINAL, VOCABULARY, EVALUATION, LATENTS, MANIFEST)
+    damaged, figures = f"damaged-{EVALUATION}", directory / FIGURES
+    found = [directory / name for name in (*names, damaged)]
+    found += directory.glob(f"{DAMAGED}*")
+    for name in (EVALUATION, LATENTS, damaged):  # of several target KLs
+        found += directory.glob(name.replace(".", "-C*."))
+    if not figures.is_symlink():
+        found += (path for path in figures.glob("*") if path.suffix in (".png", ".pdf"))
+    return found
 
 
 def read_config(directory: Path) -> dict[str, Any]:

@@ -20,7 +20,6 @@ from typing import Any, BinaryIO, Protocol, TypeVar
 
 from jaxiso.checkpoints import (
     CHECKPOINTS,
-    DAMAGED,
     last_saved,
     latest_checkpoint,
     put_aside,
@@ -34,13 +33,10 @@ from jaxiso.cli.configs import differences
 from jaxiso.cli.console import InputError, is_disk_full, note
 from jaxiso.cli.files import json_bytes, locked, read_object, replacing, write_json
 from jaxiso.cli.machine import is_first, of_all, origin, wait_for_all
-from jaxiso.manifest import MANIFEST, damage, expect, verify
+from jaxiso.manifest import damage, expect, verify
 from jaxiso.run_files import (
     CONFIG,
-    EVALUATION,
-    FIGURES,
     FINAL,
-    LATENTS,
     METRICS,
     OVERWRITING,
     RESULT,
@@ -50,6 +46,7 @@ from jaxiso.run_files import (
     read_config,
     read_metrics,
     read_stored,
+    written_files,
 )
 
 NEEDED = (METRICS, RESULT, FINAL, VOCABULARY)
@@ -189,16 +186,7 @@ class Run:
 
     def _clear(self) -> None:
         """Deletes what a run writes, and nothing else; what a link points to stays."""
-        names = (CHECKPOINTS, RESULT, METRICS, FINAL, VOCABULARY, EVALUATION, LATENTS, MANIFEST)
-        names = (*names, f"damaged-{EVALUATION}")
-        figures = self.directory / FIGURES
-        ours = [self.directory / name for name in names]
-        ours += self.directory.glob(f"{DAMAGED}*")
-        for name in (EVALUATION, LATENTS, f"damaged-{EVALUATION}"):  # of several target KLs
-            ours += self.directory.glob(name.replace(".", "-C*."))
-        if not figures.is_symlink():
-            ours += (path for path in figures.glob("*") if path.suffix in (".png", ".pdf"))
-        for path in ours:
+        for path in written_files(self.directory):
             try:
                 if path.is_dir() and not path.is_symlink():
                     shutil.rmtree(path)
