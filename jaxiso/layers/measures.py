@@ -23,10 +23,10 @@ from jaxiso.metrics.contextual import (
     self_similarity,
 )
 from jaxiso.metrics.neighbours import twonn
+from jaxiso.score.cloud import Cloud
 from jaxiso.score.free import free_measures as measures_of_vectors
 from jaxiso.score.measures import cluster_measures as measures_of_labels
 from jaxiso.score.options import Options
-from jaxiso.score.streaming import Cloud
 from jaxiso.score.values import Value, with_error
 
 # Measures by table, each with what figures call it and, having less room, tables.

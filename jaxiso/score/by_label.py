@@ -8,9 +8,10 @@ import numpy as np
 
 from jaxiso.data.labels import Labels
 from jaxiso.data.rows import ArrayRows, KeptRows, Rows
+from jaxiso.score.cloud import Cloud
 from jaxiso.score.free import of_moments
 from jaxiso.score.pairs import Silhouettes
-from jaxiso.score.streaming import Cloud, eigenvalues, moments
+from jaxiso.score.streaming import eigenvalues, moments
 from jaxiso.score.values import Row, Value, number
 
 GATHERED = 2**24

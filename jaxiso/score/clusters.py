@@ -16,7 +16,7 @@ from jaxiso.metrics.clusters import HostClusters
 from jaxiso.metrics.errors import Dealt, Estimate
 from jaxiso.metrics.host import EPS
 from jaxiso.metrics.moments import unit_rows
-from jaxiso.score.streaming import Cloud
+from jaxiso.score.cloud import Cloud
 
 
 @dataclass(frozen=True)

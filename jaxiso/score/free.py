@@ -10,7 +10,8 @@ from jaxiso.metrics.dimension import effective_rank_from_eigenvalues
 from jaxiso.metrics.errors import Dealt, Estimate, deal, of_directions, of_variances
 from jaxiso.metrics.isotropy import isoscore_from_eigenvalues
 from jaxiso.metrics.moments import unit_rows
-from jaxiso.score.streaming import Axes, Cloud, Moments, eigenvalues, log_partitions, moments
+from jaxiso.score.cloud import Cloud
+from jaxiso.score.streaming import Axes, Moments, eigenvalues, log_partitions, moments
 from jaxiso.score.values import SAME, Found, Value, number, with_error
 
 LOW = "low because vectors are few beside their dimensions: see the corrected one"

@@ -11,8 +11,8 @@ from jaxiso.data.texts import read_texts
 from jaxiso.data.vectors import OpenedVectors, open_vectors
 from jaxiso.encoders.encode import encode
 from jaxiso.encoders.weights import find_encoder
+from jaxiso.score.cloud import part_of_process
 from jaxiso.score.options import Options
-from jaxiso.score.streaming import part_of_process
 
 
 def open_inputs(options: Options) -> Iterator[OpenedVectors]:

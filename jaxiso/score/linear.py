@@ -11,8 +11,8 @@ from typing import NamedTuple
 import numpy as np
 
 from jaxiso.metrics.host_labels import SIMPLIFIED, SQUARED, scorer
+from jaxiso.score.cloud import Cloud
 from jaxiso.score.clusters import Groups, labelled
-from jaxiso.score.streaming import Cloud
 
 
 class OfPoints(NamedTuple):

@@ -17,6 +17,7 @@ from jaxiso.data.vectors import OpenedVectors
 from jaxiso.metrics.errors import Dealt, Estimate, LabelMeans, deal, some_of_each
 from jaxiso.score.background import INTERRUPTED, exit_code
 from jaxiso.score.by_label import by_label
+from jaxiso.score.cloud import Cloud
 from jaxiso.score.clusters import Groups
 from jaxiso.score.free import free_measures, of_nonzero
 from jaxiso.score.linear import silhouettes
@@ -29,7 +30,6 @@ from jaxiso.score.pairs import (
     euclidean_silhouettes,
     without_blocks,
 )
-from jaxiso.score.streaming import Cloud
 from jaxiso.score.values import CLUSTERS, FREE, Found, Scores, Value, no_clusters, number
 
 ERRORS = 2**25

@@ -21,7 +21,7 @@ from jaxiso.metrics.host import from_sums, sums_of_rows
 from jaxiso.metrics.sampling import Design, Sampled
 from jaxiso.metrics.silhouette_rows import silhouettes_of_rows
 from jaxiso.score.background import INTERRUPTED, in_background
-from jaxiso.score.streaming import Cloud, Part
+from jaxiso.score.cloud import Cloud, Part
 
 QUICK = 2**36
 """Multiplications for all pairs that take about a second; more are timed first."""

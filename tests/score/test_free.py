@@ -11,8 +11,9 @@ from jaxiso.metrics.dimension import effective_rank
 from jaxiso.metrics.directions import mean_cosine
 from jaxiso.metrics.errors import BLOCKS, Estimate, deal
 from jaxiso.metrics.isotropy import isoscore
+from jaxiso.score.cloud import Cloud
 from jaxiso.score.free import jackknife as jackknife_of_cloud
-from jaxiso.score.streaming import Axes, Cloud, moments
+from jaxiso.score.streaming import Axes, moments
 
 D = 20
 SCALES = np.geomspace(1, 0.1, D)

@@ -12,6 +12,7 @@ from jaxiso.data.rows import ArrayRows
 from jaxiso.score import pairs
 from jaxiso.score.background import in_background
 from jaxiso.score.by_label import mean_silhouette
+from jaxiso.score.cloud import Cloud
 from jaxiso.score.pairs import (
     Limits,
     Points,
@@ -19,7 +20,6 @@ from jaxiso.score.pairs import (
     dunn,
     euclidean_silhouettes,
 )
-from jaxiso.score.streaming import Cloud
 from jaxiso.score.values import Value
 
 N, D, K = 400, 5, 6

@@ -14,10 +14,11 @@ from jaxiso.data.rows import ArrayRows
 from jaxiso.metrics import clusters, host_labels
 from jaxiso.metrics.dimension import covariance_eigenvalues
 from jaxiso.metrics.errors import deal
-from jaxiso.score import streaming
+from jaxiso.score import cloud as clouds
+from jaxiso.score.cloud import Cloud, Part
 from jaxiso.score.clusters import Groups
 from jaxiso.score.linear import silhouettes
-from jaxiso.score.streaming import Cloud, Part, eigenvalues, log_partitions, moments
+from jaxiso.score.streaming import eigenvalues, log_partitions, moments
 
 N, D, K = 60, 7, 4
 RANDOM = np.random.default_rng(0)
@@ -179,4 +180,4 @@ def test_values_are_those_of_the_functions():
     assert score == pytest.approx(float(jaxiso.isotropy_score(x)), rel=1e-4)
     np.testing.assert_array_equal(cloud.load(), x)
     np.testing.assert_array_equal(cloud.take(np.array([2, 5])), x[[2, 5]])
-    assert streaming.SOME > N
+    assert clouds.SOME > N
