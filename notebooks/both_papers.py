@@ -29,7 +29,8 @@ if Path.cwd().name == "notebooks":
 
 # Models with codes of labelled sentences that differ in posterior and C only, the most that there
 # are of one corpus. Runs that differ in their seed only are one model.
-OWN = ("posterior", "C", "seed", "seeds")
+# Runs of earlier versions have no digests of their texts: of the vocabulary, and counts, only.
+OWN = ("posterior", "C", "seed", "seeds", "train_sha256", "dev_sha256", "test_sha256")
 sets = {}
 for run in jaxiso.load_runs("runs", "runs/reference"):
     if run.config["experiment"] == "vae":

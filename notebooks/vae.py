@@ -30,7 +30,8 @@ if Path.cwd().name == "notebooks":
 
 # Models that differ in posterior and C only: the most that there are of one corpus of the paper.
 # Runs that differ in their seed only are one model.
-OWN = ("posterior", "C", "seed", "seeds")
+# Runs of earlier versions have no digests of their texts: of the vocabulary, and counts, only.
+OWN = ("posterior", "C", "seed", "seeds", "train_sha256", "dev_sha256", "test_sha256")
 sets = {}
 for run in jaxiso.load_runs("runs", "runs/reference"):
     if run.config["experiment"] == "vae" and run.config["corpus"] in ("dbpedia", "yahoo"):
