@@ -131,7 +131,9 @@ def __getattr__(name: str) -> Any:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
     home, _ = _PUBLIC[name]
     module = import_module(f"{__name__}.{home}")
-    return getattr(module, name, module)  # some are modules themselves
+    if home.endswith(name) and not hasattr(module, name):
+        return module
+    return getattr(module, name)
 
 
 def __dir__() -> list[str]:

@@ -47,6 +47,8 @@ models = {
     row: models[row] for row in sorted(models, key=lambda row: (row[1] or 0, order.index(row[0])))
 }
 latents = {row: found[0][2] for row, found in models.items()}  # of the first seed
+tested = {run.config.get("test_sha256") for found in models.values() for run, *_ in found} - {None}
+assert len(tested) < 2, "the models were evaluated on different sentences"
 pairs = [C for posterior, C in models if posterior == "isotropic" and ("diagonal", C) in models]
 
 

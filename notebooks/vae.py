@@ -46,6 +46,8 @@ models = dict(
     sorted(max(sets.values(), key=len).items(), key=lambda m: (m[0][1] or 0, order.index(m[0][0])))
 )
 config = next(iter(models.values()))[0][0].config
+tested = {run.config.get("test_sha256") for found in models.values() for run, _ in found} - {None}
+assert len(tested) < 2, "the models were evaluated on different sentences"
 paper = {
     row[1:]: of for row, of in jaxiso.papers.vae_targets().items() if row[0] == config["corpus"]
 }
@@ -203,12 +205,17 @@ table(accuracies)
 against_targets(dict(list(accuracies.items())[:4]))
 
 # %%
+# Evaluations of earlier versions drew the few texts once, and have no spread over draws.
+once = [name_of(row) for row in models if not values(row, f"accuracy_{shares[-1]}%_sd").size]
+drawn_once = f"- parts of the texts: means over ten draws, but one draw for {'; '.join(once)}"
+drawn_once = drawn_once if once else "- parts of the texts: means over ten draws"
 Markdown(
     "\n".join(
         [
             said("accuracy", "accuracy of the probes", 2, " %"),
             said("accuracy_0.1%", "with 0.1 % of the training data", 2, " %"),
             said("accuracy_deleted", "with 30 % of the words deleted", 2, " %"),
+            drawn_once,
         ]
     )
 )

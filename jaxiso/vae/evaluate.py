@@ -125,8 +125,11 @@ def load_trained_text(trained: Trained, options: EvaluateOptions) -> Text:
             f"{directory}: the text of the training cannot be read: {error}\nGive --corpus or "
             "--data-dir with the data of the training."
         ) from None
-    # A file may have another name by now; runs of earlier versions have no digests.
-    aside = ("cut", "corpus") if "test_sha256" in config else ("cut",)
+    # A file may have another name by now. Runs of earlier versions have no digests, and no "own-"
+    # before the name of a file that is called as a known corpus.
+    aside = {"cut"}
+    if "test_sha256" in config or text.facts["corpus"] == f"own-{config['corpus']}":
+        aside.add("corpus")
     changed = [
         _changed(name, config[name], now)
         for name, now in text.facts.items()

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
+
 from jaxiso.cli.relay import passed_on
 
 LOST = """\
@@ -48,6 +51,13 @@ def test_a_death_is_one_line():
     shutdown = LATE.replace("RegisterTask", "PollForError").replace("DEADLINE", "Shutdown barrier")
     assert said(shutdown).startswith("error: a process ended before the others")
     assert all(said(text).count("\n") == 1 for text in (LOST, LEADER, LATE, shutdown))
+
+
+def test_only_python_speaks_on_standard_output():
+    lines = "import os; from jaxiso.cli.relay import relay_errors; relay_errors()"
+    lines += "; os.write(1, b'C++'); os.write(2, b'a library'); print('result')"
+    found = subprocess.run([sys.executable, "-c", lines], capture_output=True, text=True)
+    assert (found.returncode, found.stdout, found.stderr) == (0, "result\n", "a library")
 
 
 def test_all_else_is_passed_on():

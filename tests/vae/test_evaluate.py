@@ -21,7 +21,7 @@ from jaxiso.run_files import EVALUATION
 from jaxiso.runs import Run
 from jaxiso.vae import evaluate as vae_evaluation
 from jaxiso.vae import parts
-from jaxiso.vae.options import Part
+from jaxiso.vae.options import EvaluateOptions, Part
 from jaxiso.vae.parts import PARTS
 
 from .conftest import run_main
@@ -264,6 +264,19 @@ def test_a_text_that_has_gone_is_asked_for(copied, corpus, tmp_path):
         run_main("evaluate", copied, "--parts", "geometry")
     moved = shutil.copy(corpus, tmp_path / "renamed.jsonl")
     run_main("evaluate", copied, "--corpus", moved, "--parts", "geometry", "--quiet")
+
+
+def test_a_run_of_an_earlier_version_finds_a_file_named_like_a_corpus(copied, corpus, tmp_path):
+    (model,) = vae_evaluation.load_models(copied)
+    # It kept no digests, and the name without "own-".
+    kept = {name: of for name, of in model.config.items() if not name.endswith("_sha256")}
+    old = model._replace(config=kept | {"corpus": "yahoo"})
+    file = shutil.copy(corpus, tmp_path / "yahoo.jsonl")
+    options = EvaluateOptions((copied,), corpus=str(file))
+    assert len(vae_evaluation.load_trained_text(old, options).train) > 0
+    with pytest.raises(InputError, match="corpus: then 'yahoo', now 'other'"):
+        other = shutil.copy(corpus, tmp_path / "other.jsonl")
+        vae_evaluation.load_trained_text(old, replace(options, corpus=str(other)))
 
 
 def test_what_is_no_run_is_refused(trained, tmp_path):
