@@ -120,7 +120,8 @@ def measure(
                 raise KeyboardInterrupt
             values = {name: scores.values[name] for name in wanted if name in scores.values}
     except InputError as refused:
-        said = re.sub(r"(?<!\S)--([a-z][a-z-]*)", lambda flag: flag[1].replace("-", "_"), str(refused))
+        flags = re.compile(r"(?<!\S)--([a-z][a-z-]*)")
+        said = flags.sub(lambda flag: flag[1].replace("-", "_"), str(refused))
         raise ValueError(re.sub(r"^seed\b", "random_state", said)) from None
     x = found.rows.load()
     values |= {name: FURTHER[name](x, random_state) for name in measures or () if name in FURTHER}
