@@ -206,8 +206,10 @@ against_targets(dict(list(accuracies.items())[:4]))
 
 # %%
 # Evaluations of earlier versions drew the few texts once, and have no spread over draws.
-once = [name_of(row) for row in models if not values(row, f"accuracy_{shares[-1]}%_sd").size]
-drawn_once = f"- parts of the texts: means over ten draws, but one draw for {'; '.join(once)}"
+few = f"accuracy_{shares[-1]}%"
+once = [row for row in models if values(row, f"{few}_sd").size < values(row, few).size]
+names = "; ".join(map(name_of, once))
+drawn_once = f"- parts of the texts: means over ten draws, but one draw in a run of {names}"
 drawn_once = drawn_once if once else "- parts of the texts: means over ten draws"
 Markdown(
     "\n".join(
