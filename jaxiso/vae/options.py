@@ -126,9 +126,9 @@ class Options(ProcessOptions):
     label; or a folder with train, validation and test.jsonl."""
     data_dir: DataDir = None
     C: Annotated[tuple[float, ...] | None, Gt(0), TRAINING, arg(metavar="FLOAT [FLOAT ...]")] = None
-    """Target KL, in nats. By default 15, as in the paper's Tables 2 and 3; 5 for a small
-    corpus. Several: all
-    seeds with each of them train side by side, and are told apart in tables and by evaluate."""
+    """Target KL, in nats. By default 15, as in the paper's Tables 2 and 3; 5 for a small corpus.
+    Several: all seeds with each of them train side by side, and are told apart in tables and by
+    evaluate."""
     beta: Annotated[float, Ge(0)] = papers.VAE["beta"]
     """Weight of the distance of the KL from its target, or of the KL where it has none."""
     ramp: CountByCorpus = None

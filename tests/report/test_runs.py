@@ -125,6 +125,12 @@ def test_a_copy_reads_like_the_run(tmp_path):
     assert first.result == second.result and first.metrics == second.metrics
 
 
+def test_reference_runs_name_no_folder_of_a_machine():
+    for path in REFERENCE.rglob("config.json"):
+        source = json.loads(path.read_text()).get("source", {})
+        assert not [of for of in source.values() if of is not None and Path(of).is_absolute()], path
+
+
 def test_reference_runs_are_read():
     found = find_runs([REFERENCE])
     assert len(found.embed) >= 18 and len(found.vae) >= 4
